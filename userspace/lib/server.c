@@ -1,0 +1,336 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* A server: the threads of a service, from start to join. */
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <sys/prctl.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "export.h"
+#include "node.h"
+#include "versioned.h"
+#include "worker.h"
+#include "zosbd2.h"
+
+#ifndef PR_SET_IO_FLUSHER
+#define PR_SET_IO_FLUSHER 57
+#endif
+
+#define MAX_THREADS 256
+#define DEFAULT_NODE_TIMEOUT_MS 5000
+#define NUDGE_MS 20
+
+#define FIRST_OPS_SIZE sizeof(struct zosbd2_ops)
+#define FIRST_OPTIONS_SIZE sizeof(struct zosbd2_server_options)
+
+struct worker {
+	struct zosbd2_server *server;
+	pthread_t thread;
+	struct exchange exchange;
+};
+
+enum gate { GATE_CLOSED, GATE_OPEN, GATE_ABANDONED };
+
+struct zosbd2_server {
+	struct service service;
+	struct zosbd2_server_options options;
+	int ended_fd;		/* eventfd, signalled by the last worker */
+
+	pthread_mutex_t lock;	/* protects the four fields below */
+	pthread_cond_t changed;	/* gate or running changed */
+	enum gate gate;
+	uint32_t running;	/* workers that have not ended */
+	int first_error;
+
+	uint32_t started;	/* threads to join; the starting thread's */
+	struct worker workers[];
+};
+
+/*
+ * Reclaim that this thread enters must not wait for I/O: it could be I/O to
+ * the device that this thread serves.  Needs CAP_SYS_RESOURCE and Linux 5.6;
+ * without them only memory pressure on a thread that allocates is at risk.
+ */
+static void join_io_path(void)
+{
+	prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0);
+}
+
+static void *worker_thread(void *argument)
+{
+	struct worker *worker = argument;
+	struct zosbd2_server *server = worker->server;
+	const uint64_t one = 1;
+	bool last;
+	int error = 0;
+
+	/*
+	 * All threads exist before the first fetches a request: a start that
+	 * fails half-way has nothing to take back from the module.
+	 */
+	pthread_mutex_lock(&server->lock);
+	while (server->gate == GATE_CLOSED)
+		pthread_cond_wait(&server->changed, &server->lock);
+	const bool go = server->gate == GATE_OPEN;
+	pthread_mutex_unlock(&server->lock);
+
+	if (go) {
+		join_io_path();
+		error = worker_run(&server->service, &worker->exchange);
+	}
+
+	pthread_mutex_lock(&server->lock);
+	if (error && !server->first_error)
+		server->first_error = error;
+	last = --server->running == 0;
+	pthread_cond_broadcast(&server->changed);
+	pthread_mutex_unlock(&server->lock);
+	/* Safe: the server is freed only after this thread was joined. */
+	if (last && write(server->ended_fd, &one, sizeof(one)) < 0) {
+		/* An eventfd at 0 takes a 1; nobody could be told anyway. */
+	}
+	return NULL;
+}
+
+/* Signals are the business of the program's other threads. */
+static void block_signals(const struct zosbd2_server *server, sigset_t *before)
+{
+	static const int own_faults[] = { SIGBUS, SIGFPE, SIGILL, SIGSEGV,
+					  SIGSYS, SIGTRAP };
+	sigset_t blocked;
+
+	sigfillset(&blocked);
+	for (size_t at = 0; at < sizeof(own_faults) / sizeof(*own_faults); at++)
+		sigdelset(&blocked, own_faults[at]);
+	if (server->options.wake_signal)
+		sigdelset(&blocked, server->options.wake_signal);
+	pthread_sigmask(SIG_SETMASK, &blocked, before);
+}
+
+static void server_free(struct zosbd2_server *server)
+{
+	for (uint32_t at = 0; at < server->options.threads; at++)
+		exchange_destroy(&server->workers[at].exchange);
+	if (server->service.fd >= 0)
+		close(server->service.fd);
+	if (server->ended_fd >= 0)
+		close(server->ended_fd);
+	pthread_cond_destroy(&server->changed);
+	pthread_mutex_destroy(&server->lock);
+	free(server);
+}
+
+static void open_gate(struct zosbd2_server *server, enum gate gate)
+{
+	pthread_mutex_lock(&server->lock);
+	server->gate = gate;
+	pthread_cond_broadcast(&server->changed);
+	pthread_mutex_unlock(&server->lock);
+}
+
+static void join_threads(struct zosbd2_server *server)
+{
+	for (uint32_t at = 0; at < server->started; at++)
+		pthread_join(server->workers[at].thread, NULL);
+}
+
+static int start_threads(struct zosbd2_server *server)
+{
+	sigset_t before;
+	int error = 0;
+
+	block_signals(server, &before);
+	while (server->started < server->options.threads) {
+		struct worker *worker = &server->workers[server->started];
+
+		worker->server = server;
+		error = -pthread_create(&worker->thread, NULL, worker_thread,
+					worker);
+		if (error)
+			break;
+		server->started++;
+	}
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+
+	/* Nobody looks at it before the gate opens. */
+	server->running = server->started;
+	open_gate(server, error ? GATE_ABANDONED : GATE_OPEN);
+	if (error)
+		join_threads(server);
+	return error;
+}
+
+static int init_waiting(struct zosbd2_server *server)
+{
+	pthread_condattr_t monotonic;
+	int error;
+
+	error = -pthread_mutex_init(&server->lock, NULL);
+	if (error)
+		return error;
+	error = -pthread_condattr_init(&monotonic);
+	if (!error) {
+		pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+		error = -pthread_cond_init(&server->changed, &monotonic);
+		pthread_condattr_destroy(&monotonic);
+	}
+	if (error)
+		pthread_mutex_destroy(&server->lock);
+	return error;
+}
+
+static int read_options(const struct zosbd2_server_options *callers,
+			struct zosbd2_server_options *options)
+{
+	struct zosbd2_server_options defaults;
+	int error;
+
+	zosbd2_server_options_init(&defaults);
+	error = versioned_copy_in(options, sizeof(*options), FIRST_OPTIONS_SIZE,
+				  callers ? callers : &defaults);
+	if (error)
+		return error;
+	if (!options->threads)
+		options->threads = 1;
+	if (!options->node_timeout_ms)
+		options->node_timeout_ms = DEFAULT_NODE_TIMEOUT_MS;
+	if (options->flags || options->threads > MAX_THREADS ||
+	    options->wake_signal < 0 || options->wake_signal > SIGRTMAX ||
+	    options->wake_signal == SIGURG)
+		return -EINVAL;
+	return 0;
+}
+
+static int server_fill(struct zosbd2_server *server, const char *name)
+{
+	int error;
+
+	server->ended_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (server->ended_fd < 0)
+		return -errno;
+	for (uint32_t at = 0; at < server->options.threads; at++) {
+		error = exchange_init(&server->workers[at].exchange);
+		if (error)
+			return error;
+	}
+	server->service.fd = node_open(name, server->options.node_timeout_ms);
+	if (server->service.fd < 0)
+		return server->service.fd;
+	return start_threads(server);
+}
+
+ZOSBD2_EXPORT int
+zosbd2_server_start(struct zosbd2_control *control, uint32_t handle,
+		    const struct zosbd2_ops *ops, void *ctx,
+		    const struct zosbd2_server_options *callers_options,
+		    struct zosbd2_server **started)
+{
+	struct zosbd2_server_options options;
+	struct zosbd2_server *server;
+	struct zosbd2_info info;
+	struct zosbd2_ops ours;
+	int error;
+
+	*started = NULL;
+	error = read_options(callers_options, &options);
+	if (error)
+		return error;
+	error = versioned_copy_in(&ours, sizeof(ours), FIRST_OPS_SIZE, ops);
+	if (error)
+		return error;
+	if (!ours.read || !ours.write)
+		return -EINVAL;
+	zosbd2_info_init(&info);
+	error = zosbd2_status(control, handle, &info);
+	if (error)
+		return error;
+
+	server = calloc(1, sizeof(*server) +
+				   options.threads * sizeof(struct worker));
+	if (!server)
+		return -ENOMEM;
+	error = init_waiting(server);
+	if (error) {
+		free(server);
+		return error;
+	}
+	server->options = options;
+	server->service.ops = ours;
+	server->service.ctx = ctx;
+	server->service.handle = handle;
+	server->service.fd = -1;
+	server->ended_fd = -1;
+	error = server_fill(server, info.name);
+	if (error) {
+		server_free(server);
+		return error;
+	}
+	*started = server;
+	return 0;
+}
+
+ZOSBD2_EXPORT int zosbd2_server_fd(const struct zosbd2_server *server)
+{
+	return server->ended_fd;
+}
+
+/*
+ * A nudge that reaches a thread just before it enters its wait is lost, so
+ * the join repeats them.  A thread that has ended may be signalled until it
+ * was joined.
+ */
+static void nudge(struct zosbd2_server *server)
+{
+	for (uint32_t at = 0; at < server->started; at++)
+		pthread_kill(server->workers[at].thread,
+			     server->options.wake_signal);
+}
+
+ZOSBD2_EXPORT int zosbd2_server_stop(struct zosbd2_server *server)
+{
+	if (!server->options.wake_signal)
+		return -EOPNOTSUPP;
+	atomic_store(&server->service.stop, true);
+	nudge(server);
+	return 0;
+}
+
+static void wait_for_a_change(struct zosbd2_server *server, unsigned int ms)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_nsec += (long)ms * 1000000;
+	if (until.tv_nsec >= 1000000000) {
+		until.tv_nsec -= 1000000000;
+		until.tv_sec++;
+	}
+	pthread_cond_timedwait(&server->changed, &server->lock, &until);
+}
+
+ZOSBD2_EXPORT int zosbd2_server_join(struct zosbd2_server *server)
+{
+	int error;
+
+	pthread_mutex_lock(&server->lock);
+	while (server->running) {
+		if (!server->options.wake_signal) {
+			pthread_cond_wait(&server->changed, &server->lock);
+			continue;
+		}
+		/* A stop may come while this waits. */
+		wait_for_a_change(server, NUDGE_MS);
+		if (atomic_load(&server->service.stop))
+			nudge(server);
+	}
+	error = server->first_error;
+	pthread_mutex_unlock(&server->lock);
+	join_threads(server);
+	server_free(server);
+	return error;
+}
