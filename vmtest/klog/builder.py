@@ -1,0 +1,270 @@
+# SPDX-License-Identifier: MIT
+"""One report in the making: it collects lines, stacks and headers, and is titled at the end."""
+
+from __future__ import annotations
+
+import re
+from enum import Enum, auto
+
+from vmtest.klog.family import Family, Role, Source
+from vmtest.klog.frames import Frame, entry, innermost, parse_frame, plain_name
+from vmtest.klog.helpers import is_helper
+from vmtest.klog.lines import Line
+from vmtest.klog.report import Kind, Report
+from vmtest.klog.title import fill
+
+
+class Phase(Enum):
+    #: Header lines only.
+    HEADER = auto()
+    #: Registers or a stack have come.
+    BODY = auto()
+    #: The kernel's end marker has come; a panic or a register dump may still follow.
+    ENDED = auto()
+
+
+_STACK_BEGIN = re.compile(r"\s*(?:Call [Tt]race|stack backtrace|Backtrace|backtrace)\b.*:")
+_DUMP_BEGIN = re.compile(
+    r"(?:CPU: \d+ (?:PID|UID)|NMI backtrace for cpu|\s*task:\S+ +state:|Task dump for CPU)"
+)
+# Stacks of somebody else, printed for comparison.
+_ASIDE = re.compile(
+    r"(?:INFO: )?(?:Allocated|Freed|Last potentially|Second to last potentially|Uninit was"
+    r"|The buggy address|Local variable|allocated by|freed by|page last|page_owner|Memory state"
+    r"|Showing all locks|kfence-#|Slab 0x|Object 0x)\b.*"
+    r"|-> #\d+ \(|.*(?:registered|created|acquired|INITIAL USE|IRQ-\S+) at:|.*kthread stack dump:"
+    r"|.*where RCU GP kthread last ran:"
+)
+_KTHREAD_ASIDE = re.compile(r".*(?:kthread stack dump:|where RCU GP kthread last ran:)")
+_LOCK_AT = re.compile(
+    r".*\bat: (?:\[<[0-9a-f]+>\] )?(?P<symbol>[A-Za-z_][\w.$]*)(?:\+0x[0-9a-f]+/0x[0-9a-f]+)?"
+    r"(?: \[(?P<module>\w+)\])?"
+)
+_LOCK_AT_NEXT = re.compile(r".*(?:trying to release lock|trying to acquire lock|lock) .*at:\s*$")
+_END = re.compile(r"\s*---\[ end (?:trace|Kernel panic)\b|={30,}\s*$")
+_LAST_UNLOADED = re.compile(r".*\[last unloaded: (?P<module>[\w-]+)")
+_DROPPED = re.compile(r"(?:printk: )?\*\* \d+ printk messages dropped|.*\d+ messages suppressed")
+_MODULE_SPACE = (
+    range(0xFFFFFFFFA0000000, 0xFFFFFFFFFF600000),  # x86-64
+    range(0xFFFF800000000000, 0xFFFF800100000000),  # arm64
+)
+# So many lines in a row that do not look like a report's end it.
+_DOUBT = {Phase.HEADER: 24, Phase.BODY: 10, Phase.ENDED: 5}
+# No report is longer; what goes on for more is another one's trouble ("Showing all locks").
+_MAX_LINES = 3000
+# An announcement stands this close to its header.
+_MAX_ANNOUNCEMENT = 16
+# Kinds whose details come after the stack as well.
+_FOLLOWED_LATE = frozenset({Kind.RCU_STALL, Kind.OOM})
+
+
+class Builder:
+    """Collects one report. `add` takes its lines in order; `build` makes the report."""
+
+    def __init__(self, prelude: list[Line]) -> None:
+        self.lines: list[Line] = list(prelude)
+        self.phase = Phase.HEADER
+        self.fatal = False
+        #: Whether its lines carry a prefix of printk.
+        self.stamped = False
+        #: Number of the newest message, for the parser to tell old reports.
+        self.last_message = 0
+        #: Lines that did not look like a report's; they belong if others that do come after them.
+        self.doubtful: list[Line] = []
+        self._family: Family | None = None
+        self._groups: dict[str, str | None] = {}
+        self._roles: set[Role] = set()
+        self._primary: list[Frame] = []
+        self._primary_open = True
+        self._stacks: list[list[Frame]] = []
+        self._stack_has_trace = False
+        self._stack_aside = False
+        self._lock_at: Frame | None = None
+        self._lock_at_next = False
+        self._last_unloaded: str | None = None
+        self._dropped = False
+
+    @property
+    def kind(self) -> Kind | None:
+        return self._family.kind if self._family else None
+
+    @property
+    def single(self) -> bool:
+        return bool(self._family and self._family.single)
+
+    @property
+    def announced_only(self) -> bool:
+        """Whether the header proper has yet to come."""
+        return self.phase is Phase.HEADER and self._roles <= {Role.ANNOUNCE}
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether so much that is not a report's has followed that this one must be over."""
+        return len(self.doubtful) > _DOUBT[self.phase] or len(self.lines) > _MAX_LINES
+
+    def continues_with(self, family: Family) -> bool:
+        """Whether a header of `family` belongs to this report."""
+        if family.role is Role.PANIC_AFTER:
+            return True
+        if family.role is Role.FOLLOW:
+            return self.phase is Phase.HEADER or family.kind is self.kind in _FOLLOWED_LATE
+        return self.announced_only and len(self.lines) <= _MAX_ANNOUNCEMENT
+
+    def header(self, line: Line, family: Family, match: re.Match[str]) -> None:
+        """Take `line` as a header; the highest rank of all headers names the report."""
+        groups = match.groupdict()
+        if self._family is None or family.rank > self._family.rank:
+            self._family = family
+            self._groups = groups
+            # Lockdep prints the stacks of the whole dependency chain before the one that counts.
+            self._primary_open = Source.LOCK_AT not in family.sources
+        else:
+            for name, value in groups.items():
+                self._groups.setdefault(name, value)
+        self._roles.add(family.role)
+        self._keep(line)
+        self.stamped = self.stamped or line.stamped
+        if "Kernel panic" in line.text:
+            self.fatal = True
+
+    def add(self, line: Line, *, sure: bool) -> None:
+        """Take a line that follows the headers; not `sure` if it could be anybody's."""
+        text = line.text
+        self._refine(text)
+        if not sure:
+            self.doubtful.append(line)
+            return
+        self._keep(line)
+        if _DROPPED.match(text):
+            self._dropped = True
+        if unloaded := _LAST_UNLOADED.match(text):
+            self._last_unloaded = self._last_unloaded or unloaded["module"]
+        if _END.match(text) and self.phase is Phase.BODY:
+            self.phase = Phase.ENDED
+            self._primary_open = False
+            return
+        if _STACK_BEGIN.match(text):
+            self._begin_stack()
+        elif _DUMP_BEGIN.match(text):
+            self._begin_dump()
+        elif _ASIDE.match(text):
+            self._primary_open = False
+            if _KTHREAD_ASIDE.match(text):
+                self._begin_dump()
+                self._stack_aside = True
+        elif frame := parse_frame(text):
+            self._add_frame(frame)
+
+    def _keep(self, line: Line) -> None:
+        self.lines += self.doubtful
+        self.doubtful.clear()
+        self.lines.append(line)
+
+    def _refine(self, text: str) -> None:
+        if self._family and self._family.detail and (more := self._family.detail.match(text)):
+            for name, value in more.groupdict().items():
+                if not self._groups.get(name):
+                    self._groups[name] = value
+        if self._lock_at is None and self.phase is Phase.HEADER:
+            if at := _LOCK_AT.match(text):
+                self._lock_at = Frame(at["symbol"], module=at["module"])
+            elif self._lock_at_next and (frame := parse_frame(text)) and frame.symbol:
+                self._lock_at = frame
+        self._lock_at_next = bool(_LOCK_AT_NEXT.match(text))
+
+    def _begin_dump(self) -> None:
+        if self.phase is Phase.HEADER:
+            self.phase = Phase.BODY
+        self._stacks.append([])
+        self._stack_has_trace = False
+        self._stack_aside = False
+
+    def _begin_stack(self) -> None:
+        if self.phase is Phase.HEADER:
+            self.phase = Phase.BODY
+        aside = self._stack_aside
+        if not self._stacks or self._stack_has_trace:
+            self._begin_dump()
+        self._stack_aside = aside
+        traced = any(not frame.pc for frame in self._primary)
+        self._primary_open = not traced and self.phase is not Phase.ENDED
+
+    def _add_frame(self, frame: Frame) -> None:
+        if self.phase is Phase.HEADER and self._primary_open:
+            self.phase = Phase.BODY
+        if self._primary_open or (frame.pc and not self._primary and self.phase is Phase.BODY):
+            self._primary.append(frame)
+        if not self._stacks:
+            self._stacks.append([])
+        if not self._stack_aside:
+            self._stacks[-1].append(frame)
+            self._stack_has_trace = self._stack_has_trace or not frame.pc
+
+    # Titling.
+
+    def build(self) -> Report | None:
+        """The report; None if no header ever came."""
+        family = self._family
+        if family is None:
+            return None
+        frame, name = self._guilty(family)
+        kind = family.kind
+        if kind is Kind.OOPS and (module := self._unloaded_module()):
+            kind, title, name = Kind.USE_AFTER_UNLOAD, f"BUG: use after unload of {module}", None
+            owner: str | None = module
+        else:
+            title = fill(family.title, self._groups, self._pair() or name)
+            owner = frame.module if frame else None
+        return Report(
+            kind=kind,
+            title=title,
+            function=name,
+            lines=tuple(line.raw for line in self.lines),
+            start=self.lines[0].number,
+            end=self.lines[-1].number,
+            module=owner,
+            truncated=self._dropped or (family.wants_function and not name and owner is None),
+            fatal=self.fatal,
+            time=next((line.time for line in self.lines if line.time is not None), None),
+        )
+
+    def _guilty(self, family: Family) -> tuple[Frame | None, str | None]:
+        for source in family.sources:
+            if source is Source.ENTRY:
+                for stack in self._stacks:
+                    if found := entry(stack):
+                        return found
+            elif frame := innermost(self._candidates(source)):
+                return frame, frame.function
+        # All helpers: better one of them than no name, the header's before all.
+        last_resort = [
+            frame
+            for source in (Source.HEADER, *family.sources)
+            for frame in self._candidates(source)
+            if frame.symbol and not (source is Source.STACK and is_helper(frame.function))
+        ]
+        return (last_resort[0], last_resort[0].function) if last_resort else (None, None)
+
+    def _candidates(self, source: Source) -> list[Frame]:
+        if source is Source.HEADER:
+            symbol = self._groups.get("func") or self._groups.get("first")
+            return [Frame(symbol, module=self._groups.get("module"))] if symbol else []
+        if source is Source.LOCK_AT:
+            return [self._lock_at] if self._lock_at else []
+        if source is Source.PC:
+            return [frame for frame in self._primary if frame.pc][:1]
+        if source is Source.STACK:
+            return [frame for frame in self._primary if not frame.pc]
+        return []
+
+    def _pair(self) -> str | None:
+        first, second = self._groups.get("first"), self._groups.get("second")
+        if first and second:
+            return " / ".join(sorted((plain_name(first), plain_name(second))))
+        return None
+
+    def _unloaded_module(self) -> str | None:
+        pc = next((frame for frame in self._primary if frame.pc), None)
+        if pc is None or pc.symbol or pc.address is None or self._last_unloaded is None:
+            return None
+        return self._last_unloaded if any(pc.address in space for space in _MODULE_SPACE) else None

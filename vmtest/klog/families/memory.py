@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: MIT
+"""Families about memory: sanitizers, slab, pages, lists, reference counts, leaks."""
+
+from __future__ import annotations
+
+from vmtest.klog.family import Role, Source, row
+from vmtest.klog.report import Kind
+
+_STACK, _HEADER = Source.STACK, Source.HEADER
+_ACCESS = r"(?P<access>Read|Write) (?:of size|at addr)"
+
+MEMORY = (
+    # KASAN: the header names the innermost function, which may be memcpy; the stack knows better.
+    row(
+        Kind.KASAN,
+        r"BUG: KASAN: (?P<type>double-free or invalid-free|double-free|invalid-free)(?: in @F)?",
+        "KASAN: {type} in {func}",
+        _STACK,
+        _HEADER,
+    ),
+    row(
+        Kind.KASAN,
+        r"BUG: KASAN: (?P<type>[a-z][\w-]*)(?: (?:in @F|on address))?",
+        "KASAN: {type} {access} in {func}",
+        _STACK,
+        _HEADER,
+        detail=_ACCESS,
+    ),
+    row(Kind.KASAN, r"BUG: KASAN: ", "KASAN: unknown error in {func}", _STACK),
+    # The two racing functions are the title, in an order that does not depend on who was first.
+    row(
+        Kind.KCSAN,
+        r"BUG: KCSAN: (?P<type>[\w-]+(?:: race)?) in (?P<first>[A-Za-z_][\w.]*)(?:\+0x\S+)?"
+        r"(?: \[[\w-]+\])? / (?P<second>[A-Za-z_][\w.]*)",
+        "KCSAN: {type} in {pair}",
+        _HEADER,
+    ),
+    row(
+        Kind.KCSAN,
+        r"BUG: KCSAN: (?P<type>[\w-]+(?:: race)?) in @F",
+        "KCSAN: {type} in {func}",
+        _HEADER,
+    ),
+    row(
+        Kind.KMSAN,
+        r"BUG: KMSAN: (?P<type>[\w-]+)(?: in @F)?",
+        "KMSAN: {type} in {func}",
+        _STACK,
+        _HEADER,
+    ),
+    row(
+        Kind.KFENCE,
+        r"BUG: KFENCE: (?P<type>(?:out-of-bounds|use-after-free|invalid)(?: read| write| free)?"
+        r"|memory corruption|[\w -]+?)(?: in @F)?$",
+        "KFENCE: {type} in {func}",
+        _STACK,
+        _HEADER,
+    ),
+    row(
+        Kind.UBSAN,
+        r"UBSAN: Undefined behaviour in \S+",
+        "UBSAN: undefined-behaviour in {func}",
+        _STACK,
+    ),
+    row(Kind.UBSAN, r"UBSAN: (?P<type>[a-z][a-z-]+) in \S+:\d+", "UBSAN: {type} in {func}", _STACK),
+    row(
+        Kind.UBSAN,
+        r"(?:Internal error: |Oops: )?UBSAN: (?P<what>[a-z][\w ,-]+?)(?::|\s*\[#)",
+        "UBSAN: {what} in {func}",
+    ),
+    # Leaks.
+    row(
+        Kind.KMEMLEAK,
+        r"unreferenced (?:percpu )?object 0x[0-9a-f]+ \(size \d+\):",
+        "memory leak in {func}",
+        _STACK,
+    ),
+    row(
+        Kind.KMEMLEAK,
+        r"(?:kmemleak: )?\d+ new suspected memory leaks? \(",
+        "kmemleak: new suspected memory leaks",
+        single=True,
+    ),
+    row(
+        Kind.KMEMLEAK,
+        r"kmemleak: Cannot insert 0x[0-9a-f]+ into the object search tree",
+        "kmemleak: overlapping object in {func}",
+        _STACK,
+    ),
+    row(
+        Kind.REFERENCE_LEAK,
+        r"unregister_netdevice: waiting for \S+ to become free",
+        "unregister_netdevice: waiting for DEV to become free",
+        single=True,
+    ),
+    # Messages that "WARNING: CPU: 0 PID: 1 at lib/refcount.c" or "kernel BUG at" follow.
+    row(
+        Kind.REFCOUNT,
+        r"refcount_t: (?P<what>[^.;]+)",
+        "WARNING: refcount bug in {func}",
+        _STACK,
+        role=Role.ANNOUNCE,
+        rank=70,
+    ),
+    row(
+        Kind.LIST_CORRUPTION,
+        r"(?:slab: |slub: )?(?:list_(?:add|del)|hlist_\w+|__list_\w+) ?(?:corruption|double add)",
+        "BUG: corrupted list in {func}",
+        role=Role.ANNOUNCE,
+        rank=70,
+    ),
+    row(
+        Kind.DEBUG_OBJECTS,
+        r"ODEBUG: (?P<what>\w+) ",
+        "WARNING: ODEBUG bug in {func}",
+        _STACK,
+        role=Role.ANNOUNCE,
+        rank=70,
+    ),
+    row(
+        Kind.USERCOPY,
+        r"Bad or missing usercopy whitelist\? Kernel memory (?:exposure|overwrite) attempt",
+        "WARNING: bad usercopy in {func}",
+        _STACK,
+        role=Role.ANNOUNCE,
+        rank=70,
+    ),
+    row(
+        Kind.USERCOPY,
+        r"usercopy: [Kk]ernel memory (?:exposure|overwrite) attempt detected",
+        "BUG: bad usercopy in {func}",
+        _STACK,
+        role=Role.ANNOUNCE,
+        rank=70,
+    ),
+    row(
+        Kind.SLAB_CORRUPTION,
+        r"(?:slub: |slab: )?kmem_cache_destroy \S+: Slab cache still has objects(?: when called"
+        r" from @F)?",
+        "WARNING: objects remaining in slab cache in {func}",
+        _HEADER,
+        _STACK,
+        role=Role.ANNOUNCE,
+        rank=70,
+    ),
+    # SLUB and SLAB.
+    row(
+        Kind.SLAB_CORRUPTION,
+        r"(?:[\w.:/-]+: )?BUG \S+ \((?:Not t|T)ainted[^)]*\): Objects remaining in \S+",
+        "BUG: objects remaining in slab cache in {func}",
+        _STACK,
+    ),
+    row(
+        Kind.SLAB_CORRUPTION,
+        r"(?:[\w.:/-]+: )?BUG (?P<cache>\S+) \((?:Not t|T)ainted[^)]*\): (?P<what>[\w -]+)",
+        "BUG: slab {what} in {func}",
+        _STACK,
+    ),
+    row(
+        Kind.SLAB_CORRUPTION,
+        r"Slab corruption(?: \([^)]*\))?: \S+ start=",
+        "BUG: slab corruption in {func}",
+        _STACK,
+    ),
+    row(
+        Kind.SLAB_CORRUPTION,
+        r"slab: double free detected in cache '[^']*'",
+        "BUG: slab double free in {func}",
+        _STACK,
+    ),
+    # Pages.
+    row(Kind.BAD_PAGE, r"BUG: Bad page state in process ", "BUG: Bad page state in {func}", _STACK),
+    row(Kind.BAD_PAGE, r"BUG: Bad page map in process ", "BUG: Bad page map in {func}", _STACK),
+    row(Kind.BAD_PAGE, r"BUG: Bad page cache in process ", "BUG: Bad page cache in {func}", _STACK),
+    row(Kind.BAD_PAGE, r"BUG: Bad rss-counter state ", "BUG: Bad rss-counter state", single=True),
+    row(
+        Kind.BAD_PAGE,
+        r"BUG: non-zero (?:pgtables_bytes|nr_ptes|nr_pmds) on freeing mm",
+        "BUG: non-zero pgtables_bytes on freeing mm",
+        single=True,
+    ),
+    row(
+        Kind.BAD_PAGE,
+        r"(?:_?swap_info_get|get_swap_device|swap_free|swap_dup): Bad swap ",
+        "BUG: bad swap entry",
+        single=True,
+    ),
+    # Exhaustion, not corruption.
+    row(
+        Kind.ALLOCATION_FAILURE,
+        r".{1,24}: page allocation failure: order:\d",
+        "page allocation failure in {func}",
+        _STACK,
+    ),
+    row(
+        Kind.OOM,
+        r".{1,24} invoked oom-killer: gfp_mask=",
+        "out of memory in {func}",
+        _STACK,
+        rank=10,
+    ),
+    row(
+        Kind.OOM,
+        r"(?:Memory cgroup out of memory|Out of memory[^:]*): Kill(?:ed)? process \d+",
+        "out of memory",
+        role=Role.FOLLOW,
+        rank=5,
+        single=True,
+    ),
+)

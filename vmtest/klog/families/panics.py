@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: MIT
+"""Families about panics: those that end another report, and those that stand for themselves."""
+
+from __future__ import annotations
+
+from vmtest.klog.family import Role, Source, row
+from vmtest.klog.report import Kind
+
+_STACK, _HEADER = Source.STACK, Source.HEADER
+_P = r"Kernel panic - not syncing: "
+
+PANICS = (
+    # panic() because of the report before: that report names it. Alone, they name themselves.
+    row(
+        Kind.PANIC,
+        _P + r"(?P<reason>Fatal exception(?: in interrupt)?|panic_on_\w+ set"
+        r"|(?:\w+: )?(?:panic_on_warn|kasan\.fault\S*|panic) set"
+        r"|(?:kernel|KASAN|KFENCE|KMSAN|KCSAN|UBSAN|RCU|lockdep)\b.*panic_on_\w+"
+        r"|hung_task: blocked tasks|softlockup: hung tasks|Hard LOCKUP|hard ?lockup"
+        r"|RCU Stall|Attempted to kill (?:init|the idle task)!?"
+        r"|Aiee, killing interrupt handler!?|Machine halted|Oops\b|scheduling while atomic"
+        r"|workqueue: .*|csd_lock: .*|panic_on_taint set)",
+        "kernel panic: {reason}",
+        role=Role.PANIC_AFTER,
+        rank=20,
+    ),
+    row(
+        Kind.STACK_CORRUPTION,
+        _P + r"stack-protector: Kernel stack is corrupted in: @F",
+        "kernel panic: stack is corrupted in {func}",
+        _HEADER,
+        rank=60,
+    ),
+    row(
+        Kind.STACK_CORRUPTION,
+        _P + r"stack-protector: Kernel stack is corrupted in: ",
+        "kernel panic: stack is corrupted in {func}",
+        _STACK,
+        rank=60,
+    ),
+    row(
+        Kind.STACK_CORRUPTION,
+        _P + r"corrupted stack end detected inside scheduler",
+        "kernel panic: corrupted stack end in {func}",
+        _STACK,
+        rank=60,
+    ),
+    row(
+        Kind.STACK_OVERFLOW,
+        _P + r"kernel stack overflow",
+        "kernel stack overflow in {func}",
+        role=Role.PANIC_AFTER,
+        rank=45,
+    ),
+    row(
+        Kind.HARDWARE,
+        _P + r"(?P<reason>(?:Asynchronous )?SError Interrupt|Fatal machine check.*"
+        r"|Fatal hardware error.*|Timeout: Not all CPUs entered broadcast exception handler)",
+        "kernel panic: {reason}",
+        role=Role.PANIC_AFTER,
+        rank=45,
+    ),
+    row(
+        Kind.BOOT_FAILURE,
+        _P + r"(?P<reason>VFS: Unable to mount root fs.*|No (?:working )?init found"
+        r"|Requested init \S+ failed.*|Unable to mount root.*|junk .* in compressed archive)",
+        "kernel panic: {reason}",
+        rank=60,
+    ),
+    row(
+        Kind.PANIC,
+        _P + r"(?P<reason>(?:System is deadlocked on memory|Out of memory).*)",
+        "kernel panic: {reason}",
+        role=Role.PANIC_AFTER,
+        rank=45,
+    ),
+    row(Kind.PANIC, _P + r"(?P<reason>\S.*)", "kernel panic: {reason}", rank=60),
+    row(Kind.PANIC, r"Kernel panic - not syncing", "kernel panic", rank=30, role=Role.PANIC_AFTER),
+    # The first lines were lost.
+    row(
+        Kind.PANIC,
+        r"---\[ end Kernel panic - not syncing(?:: (?P<reason>.*?))? \]?-*",
+        "kernel panic: {reason}",
+        role=Role.PANIC_AFTER,
+        rank=15,
+        single=True,
+    ),
+)

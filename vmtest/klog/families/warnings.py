@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: MIT
+"""Families of WARN() and its kin, and the catch-alls that must stand last."""
+
+from __future__ import annotations
+
+from vmtest.klog.family import Role, Source, row
+from vmtest.klog.report import Kind
+
+_PC, _STACK, _HEADER = Source.PC, Source.STACK, Source.HEADER
+# "WARNING: CPU: 0 PID: 1 at file.c:1 f+0x1/0x2 [mod]", and from 6.18 on
+# "WARNING: [condition] file.c:1 at f+0x1/0x2 [mod], CPU#0: comm/1".
+_AT = r"WARNING: (?:CPU: \d+ PID: \d+ at |(?:\[.*\] )?(?=\S+:\d+ at \S.*CPU#\d+))"
+_WHERE = r"\S+(?::\d+)?(?: at)? "
+_LINE = r":\d+(?: at)? "
+
+WARNINGS = (
+    row(
+        Kind.REFCOUNT,
+        _AT + r"lib/refcount\.[ch]" + _LINE,
+        "WARNING: refcount bug in {func}",
+        _STACK,
+        rank=65,
+    ),
+    row(
+        Kind.DEBUG_OBJECTS,
+        _AT + r"lib/debugobjects\.c" + _LINE,
+        "WARNING: ODEBUG bug in {func}",
+        _STACK,
+        rank=65,
+    ),
+    row(
+        Kind.LIST_CORRUPTION,
+        _AT + r"lib/list_debug\.c" + _LINE,
+        "BUG: corrupted list in {func}",
+        _STACK,
+        rank=65,
+    ),
+    row(
+        Kind.LOCKDEP,
+        _AT + r"kernel/locking/(?:lockdep|rtmutex)\.c" + _LINE,
+        "WARNING: locking bug in {func}",
+        _STACK,
+        rank=65,
+    ),
+    row(
+        Kind.USERCOPY,
+        _AT + r"mm/usercopy\.c" + _LINE,
+        "WARNING: bad usercopy in {func}",
+        _STACK,
+        rank=65,
+    ),
+    row(
+        Kind.WARNING,
+        _AT + r"lib/kobject\.c" + _LINE,
+        "WARNING: kobject bug in {func}",
+        _STACK,
+        rank=65,
+    ),
+    row(
+        Kind.WARNING,
+        _AT + r"fs/proc/generic\.c" + _LINE,
+        "WARNING: proc registration bug in {func}",
+        _STACK,
+        rank=65,
+    ),
+    row(Kind.WARNING, _AT + _WHERE + r"@F", "WARNING in {func}", _HEADER, _PC, _STACK),
+    row(Kind.WARNING, _AT, "WARNING in {func}", _PC, _STACK, rank=45),
+    row(
+        Kind.WARNING,
+        r"WARNING: kernel stack regs .* has bad '(?P<what>\w+)' value",
+        "WARNING: kernel stack regs has bad '{what}' value",
+    ),
+    row(
+        Kind.WARNING,
+        r"WARNING: kernel stack frame pointer .* has bad value",
+        "WARNING: kernel stack frame pointer has bad value",
+    ),
+    row(
+        Kind.WARNING,
+        r"WARNING: stack (?:recursion|going in the wrong direction)",
+        "WARNING: stack going wrong in {func}",
+    ),
+    row(
+        Kind.WARNING,
+        r"sysfs: cannot create duplicate filename",
+        "sysfs: cannot create duplicate filename in {func}",
+        _STACK,
+    ),
+    row(Kind.WARNING, r"irq \d+: nobody cared", "irq: nobody cared", _STACK),
+    row(
+        Kind.BUG,
+        r"BUG: Dentry \S+.* still in use .*\[unmount of (?P<fs>\S+)",
+        "BUG: Dentry still in use [unmount of {fs}]",
+        role=Role.ANNOUNCE,
+        rank=70,
+    ),
+    row(
+        Kind.BUG,
+        r"VFS: Busy inodes after unmount of ",
+        "VFS: Busy inodes after unmount",
+        role=Role.ANNOUNCE,
+        rank=70,
+    ),
+    # Reports this table does not know yet: below a ruler, or with a stamp, they are the kernel's.
+    row(
+        Kind.LOCKDEP,
+        r"WARNING: (?P<what>[A-Za-z][\w ,'-]{4,70}?)(?: detected)?!?$",
+        "WARNING: {what} in {func}",
+        _STACK,
+        ruled=True,
+    ),
+    row(Kind.BUG, r"(?:\w+: )?BUG: (?P<what>\S.*)", "BUG: {what}", stamped=True, rank=40),
+)

@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: MIT
+"""Stack frames in kernel messages, and which of them is the guilty one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from vmtest.klog.helpers import is_helper, is_idle, is_machinery
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    #: As printed, compiler suffixes included; "" for an address without symbol.
+    symbol: str
+    offset: int | None = None
+    module: str | None = None
+    #: Marked "?": found on the stack, perhaps left over.
+    unreliable: bool = False
+    #: The program counter of a register dump, not an entry of a stack.
+    pc: bool = False
+    address: int | None = None
+
+    @property
+    def function(self) -> str:
+        return plain_name(self.symbol)
+
+
+_SUFFIX = re.compile(
+    r"(?:\.(?:isra|constprop|cold|part|lto_priv|llvm|cfi_jt|cfi|str|localalias|clone|__uniq)"
+    r"(?:\.?\d+)*|\.\d+)+$"
+)
+
+
+def plain_name(symbol: str) -> str:
+    """`symbol` without what the compiler appended (.isra.0, .constprop.0, .cold, .part.0)."""
+    return _SUFFIX.sub("", symbol)
+
+
+_SYMBOL = r"(?P<symbol>[A-Za-z_$][\w.$]*)"
+_OFFSET = r"\+0x(?P<offset>[0-9a-f]+)(?:/0x[0-9a-f]+)?"
+_MODULE = r"(?: +\[(?P<module>[A-Za-z_][\w-]*)(?: [0-9a-f]{8,}| \([A-Z]+\))*\])?"
+
+# " ? func+0x12/0x34 [mod] file.c:12", "[<ffffffff81000000>] func+0x12/0x34", "#0: func+..."
+_FRAME = re.compile(
+    r"[ \t|]*(?:\[[0-9a-f]{8,16}\] ?)*(?:\(?\[<(?P<address>[0-9a-f]+)>\]\)? ?)?"
+    r"(?:\((?:null|ptrval|____ptrval____)\) ?)?(?P<unreliable>\? ?)?" + _SYMBOL + _OFFSET + _MODULE
+)
+# "func file.c:12 [inline]" and "func (file.c:12)" of logs that were symbolized already.
+_INLINE = re.compile(r"[ \t]+(?:\[[ <>0-9a-f]+\] ?)?" + _SYMBOL + r" \S+:\d+ \[inline\]")
+_DECODED = re.compile(
+    r"[ \t]+(?P<unreliable>\? )?" + _SYMBOL + r" \([^()]*:\d+[^()]*\)(?: (?P<module>\w+))?\s*$"
+)
+# arm: " func from caller+0x1/0x2", "[<c0100000>] (func) from [<c0100010>] (caller+0x1/0x2)".
+_ARM = re.compile(
+    r"[ \t]*(?:\[<(?P<address>[0-9a-f]+)>\] )?\(?" + _SYMBOL + r"(?: \[(?P<module>\w+)\])?\)? from "
+)
+_BARE = re.compile(
+    r"[ \t]*(?:\[<)?(?P<unreliable>\? )?(?:0x)?(?P<address>[0-9a-f]{8,16})(?:>\])?\s*$"
+)
+
+_PC = re.compile(
+    r"(?:(?:RIP|EIP): (?:(?P<segment>[0-9a-f]{4}):)?"
+    r"|(?:pc|epc|PC is at|NIP)\s*[: ]\s*|NIP \[[0-9a-f]+\] |PC is at |Krnl PSW : .*\()"
+    r"(?:\[?<(?P<old>[0-9a-f]+)>\]? *)*"
+    r"(?:0x(?P<raw>[0-9a-f]+)|" + _SYMBOL + r"(?:" + _OFFSET + r")?" + _MODULE + r")"
+)
+_KERNEL_SEGMENTS = ("0010", "0060", "e030")
+
+
+def parse_frame(text: str) -> Frame | None:
+    """The frame `text` is (a line of a stack or the program counter), None for all else."""
+    if pc := parse_pc(text):
+        return pc
+    for pattern in (_FRAME, _INLINE, _DECODED, _ARM):
+        if match := pattern.match(text):
+            groups = match.groupdict()
+            return Frame(
+                groups["symbol"],
+                int(groups["offset"], 16) if groups.get("offset") else None,
+                groups.get("module"),
+                unreliable=bool(groups.get("unreliable")),
+                address=int(groups["address"], 16) if groups.get("address") else None,
+            )
+    if match := _BARE.match(text):
+        return Frame("", None, None, bool(match["unreliable"]), address=int(match["address"], 16))
+    return None
+
+
+def parse_pc(text: str) -> Frame | None:
+    """The kernel's program counter in a register dump; None for one of user space."""
+    match = _PC.match(text)
+    if not match:
+        return None
+    if match["segment"] and match["segment"] not in _KERNEL_SEGMENTS:
+        return None
+    return Frame(
+        match["symbol"] or "",
+        int(match["offset"], 16) if match["offset"] else None,
+        match["module"],
+        pc=True,
+        address=int(match["raw"], 16) if match["raw"] else None,
+    )
+
+
+def innermost(frames: Iterable[Frame]) -> Frame | None:
+    """The first frame that is not a helper's; an unreliable one only when there is no other."""
+    named = [frame for frame in frames if frame.symbol and not is_helper(frame.function)]
+    for frame in named:
+        if not frame.unreliable:
+            return frame
+    return named[0] if named else None
+
+
+_ENTRY_POINT = re.compile(
+    r"(?:__(?:x64|ia32|arm64|riscv|s390x?|se|do|compat)_)*(?:compat_)?(?:__)?(?P<call>k?sys_\w+)"
+)
+# The frame these called is the work: a work item, a timer, a tasklet, a thread, an initcall.
+_WORK_CALLER = re.compile(
+    r"process_(?:one_work|scheduled_works)|call_timer_fn|expire_timers|__run_timer\w*"
+    r"|__run_hrtimer|__hrtimer_run_queues|tasklet_action_common|kthread|do_one_initcall"
+    r"|rcu_do_batch|rcu_core|irq_work_run_list|smpboot_thread_fn|task_work_run|handle_softirqs"
+    r"|__do_softirq|net_rx_action|__handle_irq_event_percpu"
+)
+
+
+def entry(frames: Sequence[Frame]) -> tuple[Frame, str] | None:
+    """Where a CPU that makes no progress entered what it does, and the name for it."""
+    work = [frame for frame in _after_interrupt(frames) if frame.symbol and not frame.unreliable]
+    if not work:
+        work = [frame for frame in frames if frame.symbol and not is_machinery(frame.function)]
+    if not work or is_idle(work[0].function):
+        return None
+    modules = [frame for frame in work if frame.module and not is_helper(frame.function)]
+    if modules:
+        return modules[-1], modules[-1].function
+    for index, frame in enumerate(work):
+        if call := _ENTRY_POINT.fullmatch(frame.function):
+            return frame, "sys_" + call["call"].removeprefix("k").removeprefix("sys_")
+        if _WORK_CALLER.fullmatch(frame.function) and index:
+            inner = work[index - 1]
+            if not is_helper(inner.function) and not _WORK_CALLER.fullmatch(inner.function):
+                return inner, inner.function
+    inner_frame = innermost(work)
+    return (inner_frame, inner_frame.function) if inner_frame else None
+
+
+def _after_interrupt(frames: Sequence[Frame]) -> list[Frame]:
+    """`frames` without those of the interrupt that noticed: the timer, the NMI, the dump itself."""
+    last = -1
+    for index, frame in enumerate(frames):
+        if is_machinery(frame.function) and not frame.pc:
+            last = index
+    rest = list(frames[last + 1 :])
+    before = [frame for frame in frames[: last + 1] if not is_machinery(frame.function)]
+    # A dump from an NMI shows the interrupted program counter first, and no interrupt frames.
+    return rest if any(frame.symbol for frame in rest) else before

@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: MIT
+"""Kernel functions that are never guilty themselves: they report, lock, copy, wait, allocate.
+
+Each entry is a regular expression for the whole name. A title that names one of them would put
+unrelated faults under one name and the same fault under several.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+
+
+def _names(*patterns: str) -> re.Pattern[str]:
+    return re.compile("|".join(f"(?:{word})" for text in patterns for word in text.split()))
+
+
+_HELPERS = _names(
+    # Reporting.
+    r"_*dump_stack(_lvl|_set_arch_desc|_print_info)? show_stack(_\w+)? show_regs.* show_trace.*"
+    r" _*show_trace.* dump_backtrace\w* unwind_\w+ arch_stack_walk stack_trace_\w+ save_stack\w*"
+    r" print_\w+ _*printk\w* _printk vprintk\w* v?s?c?n?printf devkmsg_emit dump_page\w*"
+    r" .*(report|dump)_bug_report.* \w*panic\w* make_task_dead oops_\w+ die"
+    r" die_\w+ __die.* arm64_notify_die bug_handler brk_handler do_debug_exception report_bug\w*"
+    r" _*report_bug fixup_bug handle_bug _*warn\w* __warn_\w+ warn_slowpath\w* warn_alloc\w*"
+    r" do_error_trap do_trap\w* do_invalid_op \w*exc_\w+ asm_\w+ invalid_op \w*_trap"
+    r" page_fault\w* do_page_fault do_user_addr_fault do_kern_addr_fault bad_area\w*"
+    r" __bad_area\w* no_context page_fault_oops kernelmode_fixup_or_oops\w* exc_page_fault"
+    r" search_exception\w* __do_kernel_fault do_translation_fault do_mem_abort do_bad_area"
+    r" do_alignment_fault do_serror el[01]\w* general_protection error_entry ret_from_exception"
+    r" program_check_\w+ machine_check\w* die_kernel_fault do_kernel_\w*fault do_DataAbort"
+    r" __invalid_\w+ _*sanitizer\w* entry_SYSCALL_64\w* refcount_error_report",
+    # Sanitizers and other debugging aids.
+    r"_*kasan\w* .*_kasan_.* _*asan_\w+ __hwasan_\w+ _*kmsan\w* __msan_\w+ _*kcsan\w* __tsan_\w+"
+    r" kfence\w* _*ubsan\w* __ubsan_\w+ check_memory_region\w* memory_is_\w+ end_report"
+    r" address_is_\w+ kasan_report_invalid_free check_region_inline check_slab_allocation"
+    r" debug_(object|print_object|obj)\w* _*debug_(object|check)\w* lookup_object_or_alloc"
+    r" (timer|work)_is_static_object debug_objects\w* debug_timer\w* debug_(de)?activate"
+    r" debug_assert_init debug_work\w* debug_rcu\w* debug_hrtimer\w* debug_lockdep\w*"
+    r" debug_locks_off debug_mutex\w* object_err slab_err slab_fix slab_pad_check slab_bug"
+    r" check_poison\w* check_bytes\w* check_object check_slab alloc_debug_processing"
+    r" free_debug_processing on_freelist init_object set_freepointer get_freepointer"
+    r" free_consistency_checks alloc_consistency_checks free_to_partial_list"
+    r" validate_slab\w* kmemleak\w* create_object\w* __create_object\w* instrument_\w+"
+    r" _*skip_kmemleak\w* memcpy_orig page_owner\w* _*set_page_owner __reset_page_owner"
+    r" refcount\w* __refcount\w* refcount_warn_saturate kref_(get|put)\w* __list_\w+ list_(add"
+    r"|del|move|splice|replace|empty|rotate|cut|swap)\w* _*hlist_(add|del|bl|null)\w*"
+    r" __sanitizer_cov\w* __fentry__ ftrace_\w+ __fortify\w* fortify\w*"
+    r" _*usercopy\w* check_(heap_object|page_span|object_size|copy_size|stack_object)"
+    r" __check_(heap_object|object_size) __stack_chk_fail skb_(over_|under_)?panic bad_page\w*"
+    r" __cfi_\w+ __x86_(indirect|return)\w* __pi_\w+ __efi_\w+ cfi_\w+",
+    # Lockdep, locks, sleeping.
+    r"lockdep\w* _*lock_(acquire|release|acquired|contended|is_held|downgrade)\w*"
+    r" __lock_\w+ lock_set_class validate_chain check_\w*(prev|noncircular|deadlock|irq|usage"
+    r"|chain|wait_context)\w* mark_(lock|usage|held_locks)\w* valid_state register_lock_class"
+    r" look_up_lock_class assign_lock_key reacquire_held_locks find_held_lock trace_(hard|soft"
+    r")irqs\w* match_held_lock is_valid_lock \w*check_and_add\w* add_chain_\w+ add_lock_to_list"
+    r" _*raw_(spin|read|write)_\w+ do_raw_(spin|read|write)_\w+ spin_(lock|unlock|bug|dump"
+    r"|trylock)\w* rt_(spin|read|write|mutex)\w* _*rt_mutex\w* rtlock\w* (read|write)_(lock"
+    r"|unlock)\w* rwbase\w* rwlock_bug queued_\w+ native_queued\w+ __pv_queued\w* pv_\w+"
+    r" (down|up)(_read|_write|_trylock|_interruptible|_killable|_timeout)\w* down up"
+    r" _*(down|up)_(common|read|write)\w* rwsem_\w+ downgrade_write percpu_(down|up)\w*"
+    r" __percpu_(down|up)\w* _*mutex_\w+ _*ww_mutex\w* _*might_(sleep|resched|fault)\w*"
+    r" ___might_sleep __cant_sleep __cant_migrate __might_fault local_bh_\w+"
+    r" __local_bh_\w+ _*rcu_(read|note|dynticks|lockdep|preempt|irq|eqs)\w* rcu_is_watching"
+    r" preempt_\w+ __preempt\w* _*schedule\w* io_schedule\w* schedule_\w+ _*context_switch"
+    r" __schedule_bug __switch_to\w* _*cond_resched\w* dequeue_task\w* try_to_wake_up\w*"
+    r" _*wait_(for|on)_(common|completion|bit)\w* _*wait_for_common _*wait_on_bit\w*"
+    r" out_of_line_wait\w* do_wait_for_common bit_wait\w* _*wait_rcu_gp _*synchronize_(rcu|sched"
+    r"|srcu)\w* prepare_to_wait\w* _*finish_wait add_wait_queue\w* remove_wait_queue\w*"
+    r" _*wake_up\w* autoremove_wake_function msleep\w* ssleep usleep\w* schedule_timeout\w*"
+    r" do_nanosleep freezer\w* try_to_freeze\w* __refrigerator folio_(lock|wait)\w*"
+    r" __folio_lock\w* folio_wait_bit\w* wait_on_page_bit\w* __lock_page\w* lock_page\w*"
+    r" _*wait_event\w* check_preemption_disabled debug_smp_processor_id __this_cpu_preempt_check",
+    # Strings, copies, numbers, bits.
+    r"_*mem(cpy|cmp|set|move|chr|scan|dup)\w* _*str(n|l|s|r|case|pbrk|dup|sep|im)?(cpy|cat|cmp|len"
+    r"|chr|str|casecmp|spn|dup|ncmp|ncpy|nlen|nchr|scpy|nstr)?\w* _*copy_(to|from)_(user|iter"
+    r"|kernel|page)\w* _*raw_copy\w* copyin copyout\w* copy_(user|page|mc)\w* rep_(movs|stos)\w*"
+    r" _*(get|put|clear)_user\w* clear_page\w* string(_nocheck)? pointer vsnprintf v?sn?printf"
+    r" vscnprintf kv?asprintf va_format format_decode number hex_string _*bitmap_\w+"
+    r" _*(set|clear|change|test)_bit\w* test_and_\w+_bit\w* atomic\w* arch_atomic\w* raw_atomic\w*"
+    r" __read_once\w* __write_once\w* read_word_at_a_time _*find_(next|first)_\w*bit\w*"
+    r" dev_(info|notice|warn|err|alert|crit|emerg|printk\w*) _dev_\w+ csum_partial\w*"
+    r" rb_(erase|next|insert\w*) __rb_\w+"
+    r" delay_\w+ __delay __const_udelay __udelay __ndelay ndelay udelay",
+    # Allocation.
+    r"_*(k|v|kv)(m|z|c|re)?alloc(_\w+)? _*kmem_cache_\w+ kfree\w* kvfree\w* vfree\w* __vfree\w*"
+    r" _*k(z|v)?free\w* _*slab_\w+ ___slab_alloc __slab_\w+ slab_\w+ do_slab_free new_slab"
+    r" allocate_slab cache_(alloc|free|grow)\w* ____cache\w* _*cache_free\w* kfree_\w+ memdup_user"
+    r" _*alloc_(page|pages|folio|frozen)\w* _*folio_alloc\w* _*get_free_pages\w* get_zeroed_page"
+    r" _*free_(page|pages|unref|frozen|pcppages|one_page|large_kmalloc|page_is_bad|tail)\w*"
+    r" get_page_from_freelist prep_new_page post_alloc_hook rmqueue\w* __rmqueue\w* kmalloc_\w+"
+    r" bulk_alloc\w* _*vmalloc\w* _*vmap_\w+ should_fail\w* fail_dump \w*failslab\w* kasprintf"
+    r" kmemdup\w* _*do_k[mz]alloc\w* kmalloc_trace qlist_free\w* qlink_free out_of_memory"
+    r" oom_kill_process dump_header __devm_\w*alloc devm_k[mz]alloc alloc_percpu\w* pcpu_alloc\w*"
+    r" _*alloc_slowpath\w* alloc_workqueue_fmt",
+    # Timers and work items: whoever started or flushed them.
+    r"_*del_timer\w* timer_(delete|shutdown)\w* try_to_del_timer\w* _*mod_timer\w* add_timer\w*"
+    r" __timer_delete\w* _*try_to_timer\w* detach_\w*timer\w* _*flush_(work|workqueue|delayed)\w*"
+    r" _*cancel_(work|delayed)\w* start_flush_work try_to_grab_pending\w* drain_workqueue"
+    r" destroy_workqueue _*queue_(work|delayed)\w* insert_work touch_work\w* __cancel_work\w*"
+    r" __init_work init_timer\w* kobject_(put|get|release|cleanup)",
+)
+
+# Interrupt entry, the tick, and the code that notices and reports a stall.
+_MACHINERY = _names(
+    r"_*dump_stack(_lvl)? show_(stack|regs)\w* nmi_(cpu|trigger|handle|raise)\w* \w*backtrace\w*"
+    r" sched_show_task dump_cpu_task rcu_dump_cpu_stacks print_(cpu|other)\w* check_cpu_stall\w*"
+    r" rcu_pending rcu_sched_clock_irq\w* rcu_check\w* rcu_iw_handler update_process_times"
+    r" tick_(sched|periodic|nohz)\w* __hrtimer_run_queues hrtimer_interrupt _*hrtimer_run\w*"
+    r" local_apic_timer\w* __sysvec\w* sysvec_\w+ asm_sysvec\w* asm_call\w* __run_on_irqstack"
+    r" run_(sysvec|irq|softirq)_on_irqstack\w* (smp_)?apic_timer_interrupt watchdog_\w+"
+    r" __common_interrupt common_interrupt asm_common_interrupt handle_edge_irq handle_irq\w*"
+    r" default_do_nmi exc_nmi end_repeat_nmi asm_exc_nmi do_nmi nmi ret_from_intr"
+    r" call_on_irq_stack do_interrupt_handler el[01]h?_\w*irq\w* gic_handle_irq\w* arch_timer_\w+"
+    r" handle_percpu_devid_irq generic_handle_\w+ __handle_domain_irq timer_interrupt"
+    r" perf_event_\w*overflow\w* intel_pmu_handle_irq x86_pmu_handle_irq perf_event_nmi_handler"
+    r" is_hardlockup rcu_stall_\w+ rcu_exp_\w+ synchronize_rcu_expedited_wait\w* trigger_\w+"
+    r" arch_trigger\w* __flush_smp_call\w* generic_smp_call\w* __sysvec_call\w*"
+    r" panic check_panic\w*"
+)
+
+_IDLE = _names(
+    r"default_idle\w* native_safe_halt pv_native_safe_halt mwait_idle\w* acpi_\w*idle\w*"
+    r" arch_cpu_idle cpu_idle\w* cpuidle\w* do_idle intel_idle\w* cpu_do_idle native_halt halt"
+    r" poll_idle io_idle arch_safe_halt arch_local_irq_enable"
+)
+
+
+@cache
+def is_helper(function: str) -> bool:
+    """Whether a title should name this function's caller instead."""
+    return bool(_HELPERS.fullmatch(function))
+
+
+@cache
+def is_machinery(function: str) -> bool:
+    """Whether this function belongs to the interrupt or NMI that noticed a stall."""
+    return bool(_MACHINERY.fullmatch(function))
+
+
+@cache
+def is_idle(function: str) -> bool:
+    return bool(_IDLE.fullmatch(function))

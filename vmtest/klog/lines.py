@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: MIT
+"""Console text to kernel messages: escapes removed, prefixes taken apart, glued lines separated."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from vmtest.klog.report import DeathReason
+
+_ESCAPE = re.compile(
+    r"\x1b(?:\[[0-?]*[ -/]*[@-~]"  # CSI: colours, cursor movements
+    r"|\][^\x07\x1b]*(?:\x07|\x1b\\)?"  # OSC: window titles
+    r"|[PX^_][^\x1b]*(?:\x1b\\)?"  # device control strings
+    r"|[ -/]*[0-~])"
+)
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+
+# What may stand before printk's own prefix. Each alternative ends where the next may begin.
+_OUTER = re.compile(
+    r"(?:"
+    r"(?P<ci>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z )"  # log collectors of CI services
+    r"|(?P<journal>(?:[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d(?:\.\d+)?"
+    r"|\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?) \S+ kernel: ?)"
+    r"|(?P<facility>(?:kern|user|daemon|syslog|auth|authpriv|local\d) *:[a-z]+ *: ?)"  # dmesg -x
+    r"|(?P<kmsg>\d+,\d+,\d+,[-c+](?:,caller=(?P<kmsg_caller>[TC]\d+))?[^;]{0,40};)"  # /dev/kmsg
+    r"|(?P<priority><\d{1,3}>)"
+    r")"
+)
+_CALLER = r"(?: ?\[ *(?P<caller>[TC]\d+)[^\]]{0,32}\])?"
+_SECONDS = r"\[ *(?P<seconds>\d+\.\d{6})(?: <[ \d.+]+>)?\]" + _CALLER
+_STAMP = re.compile(
+    r"(?:"
+    + _SECONDS
+    + r"|(?P<other>\[(?:[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \d{4}"  # dmesg -T
+    r"| *[+-]\d+\.\d{6}|< *\d+\.\d{6}>)\]"  # dmesg -d, -e
+    r"|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d,\d{6}[+-]\d\d:\d\d)"  # dmesg --time-format iso
+     + _CALLER.replace("caller", "other_caller") + r")(?: |$)?"
+)
+_ONLY_CALLER = re.compile(r"\[ *(?P<caller>[TC]\d+)\] ?")
+_GLUED = re.compile(r"(?:<\d{1,3}>)?\[ *\d+\.\d{6}\]")
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One message of the kernel, or one line of other console text."""
+
+    #: Line of the console, from 1. Glued messages share theirs.
+    number: int
+    #: Without prefixes; leading blanks are kept, stacks need them.
+    text: str
+    #: With prefixes, without escapes.
+    raw: str
+    #: "T<pid>" or "C<cpu>" of the printing context, when printk shows it.
+    caller: str | None = None
+    time: float | None = None
+    #: Whether anything marks it as a line of the kernel.
+    stamped: bool = False
+
+
+def clean(raw: str) -> str:
+    """`raw` without terminal escapes and control characters."""
+    if "\x1b" in raw:
+        raw = _ESCAPE.sub("", raw)
+    return _CONTROL.sub("", raw)
+
+
+def split_line(raw: str, number: int) -> Iterator[Line]:
+    """The messages in one console line.
+
+    A carriage return that is not the line's end starts the line anew (progress displays), and a
+    time stamp in the middle starts a message that another text failed to end (shell prompts, cut
+    lines).
+    """
+    for part in raw.rstrip("\r").split("\r"):
+        text = clean(part)
+        begin = 0
+        for glued in _GLUED.finditer(text):
+            if glued.start() > begin and _is_message_start(text, glued.start()):
+                if text[begin : glued.start()].strip():
+                    yield parse_line(text[begin : glued.start()], number)
+                begin = glued.start()
+        if begin == 0 or text[begin:]:
+            yield parse_line(text[begin:], number)
+
+
+def _is_message_start(text: str, at: int) -> bool:
+    """Whether the time stamp at `at` begins a message, and is not the end of its own prefix."""
+    before = text[:at]
+    end = 0
+    while outer := _OUTER.match(before, end):
+        end = outer.end()
+    return bool(before[end:].strip())
+
+
+def parse_line(text: str, number: int = 0) -> Line:
+    """Take the prefixes off one message."""
+    rest = text
+    stamped = False
+    caller: str | None = None
+    time: float | None = None
+    while outer := _OUTER.match(rest):
+        stamped = stamped or outer["ci"] is None
+        caller = caller or outer["kmsg_caller"]
+        rest = rest[outer.end() :]
+    if stamp := _STAMP.match(rest):
+        stamped = True
+        caller = stamp["caller"] or stamp["other_caller"] or caller
+        time = float(stamp["seconds"]) if stamp["seconds"] else None
+        rest = rest[stamp.end() :]
+    elif only := _ONLY_CALLER.match(rest):
+        stamped, caller, rest = True, only["caller"], rest[only.end() :]
+    return Line(number, rest, text, caller, time, stamped)
+
+
+_DEATHS: tuple[tuple[DeathReason, re.Pattern[str]], ...] = (
+    (DeathReason.PANIC, re.compile(r"Kernel panic - not syncing|---\[ end Kernel panic")),
+    (
+        DeathReason.REBOOT,
+        re.compile(
+            r"Rebooting in \d+ seconds|reboot: (?:Restarting system|machine restart)"
+            r"|SysRq : (?:Emergency Remount R/O & )?Resetting|sysrq: Resetting"
+        ),
+    ),
+    (DeathReason.POWER_OFF, re.compile(r"reboot: Power down|sysrq: Power Off")),
+    (DeathReason.HALT, re.compile(r"reboot: System halted|\s*-- System halted")),
+)
+
+
+def death_reason(text: str) -> DeathReason | None:
+    """Why the guest is gone after this message (prefixes already off); None if it is not."""
+    for reason, pattern in _DEATHS:
+        if pattern.match(text):
+            return reason
+    return None

@@ -1,0 +1,238 @@
+# SPDX-License-Identifier: MIT
+"""From console text to reports, incrementally: which line belongs to which report."""
+
+from __future__ import annotations
+
+import re
+
+from vmtest.klog.builder import Builder, Phase
+from vmtest.klog.families import match_family
+from vmtest.klog.family import Family, Role
+from vmtest.klog.frames import parse_frame
+from vmtest.klog.lines import Line, death_reason, parse_line, split_line
+from vmtest.klog.report import Death, Kind, Report
+
+# Between "cut here" and its header stands at most a message of some lines.
+_MAX_PRELUDE = 12
+# A report whose printer has been silent for this many messages of others is over.
+_MAX_AGE = 600
+
+_RULER = re.compile(r"={10,}\s*$")
+_CUT_HERE = re.compile(r"(?:-+\[|8<-+) ?cut here")
+_PROMPT = re.compile(r"\S{0,64}[#$>%] +(?=\S)")
+_BOOT = re.compile(r"Linux version \d+\.\d+|SeaBIOS \(version|Booting Linux on physical CPU")
+_STALLS = frozenset({Kind.RCU_STALL, Kind.SOFT_LOCKUP, Kind.HARD_LOCKUP, Kind.HUNG_TASK,
+                     Kind.WORKQUEUE_LOCKUP})  # fmt: skip
+_NMI_BACKTRACE = re.compile(r"NMI backtrace for cpu \d+|Task dump for CPU \d+")
+
+# How lines of a report look, beside stack frames.
+_BODY = re.compile(
+    r"\s|$|[=*-]{4,}|(?:CPU|CPU\d+|PID|Comm|Hardware name|Workqueue|Code|RIP|EIP|EFLAGS"
+    r"|Call [Tt]race"
+    r"|Modules linked in|Tainted|Oops|PGD|pgd|Mem abort info|Data abort info|Internal error|pstate"
+    r"|pc|lr|sp|psw|epc|ra|gp|status|Krnl|NIP|LR|GPR\d+|MSR|Stopper|Backtrace|stack backtrace|note"
+    r"|RDX|RBP|R\d\d|RAX|RSP|FS|GS|CS|DR\d|CR2|PKRU|EAX|ESI|DS|Kernel Offset|ORIG_RAX|x\d+ ?"
+    r"|Sending NMI|NMI backtrace|Rebooting in|Kernel panic|Allocated|Freed|The buggy|Memory state"
+    r"|Read of|Write of|page|raw|flags|head|anon|aops|Uninit|Local variable|Bytes|Object|Redzone"
+    r"|Padding|Slab|INFO|FIX|Disabling lock|irq event stamp|hardirqs|softirqs|stack depth"
+    r"|preempt_count|in_atomic|RCU nest|Preemption disabled|1 lock|\d+ locks? held|no locks held"
+    r"|task|rcu|Showing all locks|#PF|BUG|WARNING|KASAN|Future|Dumping ftrace|Unable to access"
+    r"|Last potentially|Second to last|which|but|other info|and|the|to|stack)\b"
+    r"|---\[|\*\*|->|#\d|ffff|[0-9a-f]{8,16}\b|<\w+>|> ?[0-9a-f]{8}|\w+ is trying to"
+    r"|\S+/\d+ (?:is|\[HC)|\[ *<|RSP:|[0-9a-f]{4}:"
+)
+
+
+class LogParser:
+    """Reports from a console, fed in chunks of any size.
+
+    A report is returned once it is known to be over: at its end, or when something else follows.
+    `pending` tells that one is open; `flush` closes it, for instance at the end of a test, and
+    `finish` takes in the last line as well. `death` is set with the very first characters that
+    say the guest is dead, even before their line is complete.
+    """
+
+    def __init__(self) -> None:
+        self.death: Death | None = None
+        self._partial = ""
+        self._number = 0
+        self._streams: dict[str, Builder] = {}
+        self._preludes: dict[str, list[Line]] = {}
+        self._latest_time = 0.0
+        self._booted = False
+        self._messages = 0
+        self._done: list[Report] = []
+
+    @property
+    def pending(self) -> bool:
+        """Whether a report is open, whose rest may still be on its way."""
+        return bool(self._streams)
+
+    @property
+    def line_count(self) -> int:
+        """Complete lines seen."""
+        return self._number
+
+    def feed(self, chunk: str) -> list[Report]:
+        """Take in more of the console; the reports that ended in it."""
+        *complete, self._partial = (self._partial + chunk).split("\n")
+        for raw in complete:
+            self._number += 1
+            self._console_line(raw)
+        if self._partial and self.death is None:
+            self._watch_partial()
+        return self._take()
+
+    def flush(self) -> list[Report]:
+        """Close what is open; a line that is not complete yet stays for the next `feed`."""
+        for builder in self._open():
+            self._close(builder)
+        self._preludes.clear()
+        return self._take()
+
+    def finish(self) -> list[Report]:
+        """Take in the unfinished last line and close what is open."""
+        if self._partial:
+            self._number += 1
+            raw, self._partial = self._partial, ""
+            self._console_line(raw)
+        return self.flush()
+
+    def _take(self) -> list[Report]:
+        done, self._done = self._done, []
+        return sorted(done, key=lambda report: report.start)
+
+    def _open(self) -> list[Builder]:
+        return list(dict.fromkeys(self._streams.values()))
+
+    def _watch_partial(self) -> None:
+        if len(self._partial) > 4096:
+            return
+        for line in split_line(self._partial, self._number + 1):
+            self._watch(line)
+
+    def _watch(self, line: Line) -> None:
+        if self.death is None and (reason := death_reason(line.text)):
+            self.death = Death(reason, line.raw, line.number)
+
+    def _console_line(self, raw: str) -> None:
+        for line in split_line(raw, self._number):
+            self._message(line)
+
+    def _message(self, line: Line) -> None:
+        self._watch(line)
+        if not line.stamped and (prompt := _PROMPT.match(line.text)):
+            after = parse_line(line.text[prompt.end() :], line.number)
+            if match_family(after.text, stamped=False, ruled=False):
+                line = after
+        if _BOOT.match(line.text):
+            self._boot(line)
+            return
+        if line.time is not None:
+            self._latest_time = max(self._latest_time, line.time)
+        self._booted = True
+        self._messages += 1
+        if self._messages % 64 == 0:
+            self._close_old()
+        stream = line.caller or ""
+        ruled = any(_RULER.match(before.text) for before in self._preludes.get(stream, ()))
+        hit = match_family(line.text, stamped=line.stamped, ruled=ruled)
+        if hit:
+            self._header(stream, line, *hit)
+        else:
+            self._body(stream, line)
+        if builder := self._streams.get(stream):
+            builder.last_message = self._messages
+
+    def _boot(self, line: Line) -> None:
+        """A kernel or firmware that starts; not the first time, it is the end of another one."""
+        if self._booted and self._latest_time > 5:
+            for builder in self._open():
+                self._close(builder)
+            self._done.append(
+                Report(
+                    kind=Kind.REBOOT,
+                    title="unexpected kernel reboot",
+                    function=None,
+                    lines=(line.raw,),
+                    start=line.number,
+                    end=line.number,
+                    fatal=True,
+                )
+            )
+            self._latest_time = 0.0
+
+    def _header(self, stream: str, line: Line, family: Family, match: re.Match[str]) -> None:
+        builder = self._streams.get(stream)
+        if builder is None and family.role is Role.PANIC_AFTER:
+            # Another CPU or task panics because of a report: the newest one that is open.
+            builder = next(reversed(self._open()), None)
+        if builder is not None and builder.continues_with(family):
+            builder.header(line, family, match)
+            return
+        if builder is not None:
+            self._close(builder)
+        builder = Builder(self._preludes.pop(stream, []))
+        builder.header(line, family, match)
+        self._streams[stream] = builder
+        if family.single:
+            self._close(builder)
+
+    def _body(self, stream: str, line: Line) -> None:
+        builder = self._streams.get(stream)
+        if builder is None:
+            builder = self._adopted(line)
+            if builder is None:
+                self._prelude(stream, line)
+                return
+            self._streams[stream] = builder
+        if builder.stamped and not line.stamped and not parse_frame(line.text):
+            return  # the console of somebody else
+        if _CUT_HERE.match(line.text) and not builder.announced_only:
+            self._close(builder)
+            self._preludes[stream] = [line]
+            return
+        if _RULER.match(line.text):
+            self._preludes[stream] = [line]  # may be this report's end or the next one's start
+            if builder.phase is Phase.ENDED:
+                return
+        else:
+            self._preludes.pop(stream, None)
+        builder.add(line, sure=bool(_BODY.match(line.text)))
+        if builder.exhausted:
+            self._close(builder)
+
+    def _adopted(self, line: Line) -> Builder | None:
+        """The stall report that made another CPU print its stack."""
+        if not _NMI_BACKTRACE.match(line.text):
+            return None
+        stalls = [builder for builder in self._open() if builder.kind in _STALLS]
+        return stalls[-1] if stalls else None
+
+    def _prelude(self, stream: str, line: Line) -> None:
+        """Remember lines that belong to the report whose header comes next."""
+        prelude = self._preludes.get(stream)
+        if _CUT_HERE.match(line.text) or _RULER.match(line.text):
+            self._preludes[stream] = [line]
+        elif prelude and _CUT_HERE.match(prelude[0].text) and len(prelude) < _MAX_PRELUDE:
+            if line.stamped or not prelude[0].stamped:
+                prelude.append(line)
+        elif prelude and (line.stamped or not prelude[0].stamped):
+            del self._preludes[stream]
+
+    def _close(self, builder: Builder) -> None:
+        self._streams = {key: open_ for key, open_ in self._streams.items() if open_ is not builder}
+        if report := builder.build():
+            self._done.append(report)
+
+    def _close_old(self) -> None:
+        for builder in self._open():
+            if self._messages - builder.last_message > _MAX_AGE:
+                self._close(builder)
+
+
+def parse(text: str) -> list[Report]:
+    """All reports of a whole log, in order."""
+    parser = LogParser()
+    reports = parser.feed(text) + parser.finish()
+    return sorted(reports, key=lambda report: report.start)
