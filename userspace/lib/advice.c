@@ -38,8 +38,8 @@ static const char *explain_create(int error)
 	case -ERANGE:
 		return "the size must be 4 MiB to 12 TiB and the time-out 1 to 1200 seconds";
 	case -EINVAL:
-		return "the name must fit a node below /dev (no slash, no blank) and the size "
-		       "must be a multiple of 4096 bytes";
+		return "the name must fit a node below /dev (no slash, no blank), the size must be "
+		       "a multiple of 4096 bytes, and the module limits how many devices exist";
 	case -EMFILE:
 		return "there are as many devices as the module allows: destroy one first";
 	default:

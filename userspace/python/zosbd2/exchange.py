@@ -1,0 +1,206 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The low level: one message at a time, right or wrong, as a test wants it."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Self
+
+from . import abi
+from .abi import DeviceCall, Operation
+from .errors import DeviceGone, error_for
+from .ioctl import Memory, ioctl
+from .messages import (
+    Answer,
+    Gone,
+    Interrupted,
+    Message,
+    NoRequest,
+    Request,
+    Segment,
+    ShutdownWanted,
+    Unknown,
+)
+from .wake import interrupt_after
+
+_NODE_RETRY_SECONDS = 0.005
+_NOTHING_TO_ANSWER = Answer(Operation.NO_RESPONSE)
+
+
+class DeviceNode:
+    """A block device that is open for serving; a context manager that closes it."""
+
+    def __init__(self, name: str, *, flags: int = os.O_RDWR, timeout: float = 5.0) -> None:
+        """Open /dev/*name*, waiting up to *timeout* seconds for it to appear."""
+        self.path = Path("/dev") / name
+        deadline = time.monotonic() + timeout
+        while not _is_block_device(self.path):
+            if time.monotonic() >= deadline:
+                what = f"open {self.path}, which did not appear within {timeout} s"
+                raise error_for(errno.ENOENT, what)
+            time.sleep(_NODE_RETRY_SECONDS)
+        try:
+            self.fd = os.open(self.path, flags | os.O_CLOEXEC)
+        except OSError as error:
+            raise error_for(error.errno or errno.EIO, f"open {self.path}") from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close it; twice is fine."""
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+
+    def ping(self) -> None:
+        """Whether the module is behind the node: raises OSError if not."""
+        self.call(DeviceCall.PING)
+
+    def call(self, number: int, argument: Memory | int | None = None) -> int:
+        """One ioctl with whatever is given, for tests: raises plain OSError."""
+        return ioctl(self.fd, number, argument)
+
+
+class Exchange:
+    """The memory through which one server thread talks to the module.
+
+    ``call`` is the whole protocol: it hands in an answer, or nothing, and waits for the
+    next message.  One request can be fetched after the other without answering, and
+    answered in any order, or never, or twice::
+
+        first = exchange.fetch_request()
+        second = exchange.fetch_request()
+        exchange.hand_in(second.answer())
+        exchange.hand_in(replace(first.answer(), operation=Operation.WRITE_RESPONSE))
+
+    ``put``, ``transact`` and ``take`` are the parts of ``call``, for tests that change
+    the memory in between.
+    """
+
+    def __init__(self, node: DeviceNode, handle: int, memory: Memory | None = None) -> None:
+        """Talk about device *handle* through *node*, which may be another device's.
+
+        *memory* is as long as the protocol wants it if left out.  The module writes up
+        to abi.BUFFER_SIZE bytes, so shorter memory has to be a GuardedMemory's view.
+        """
+        self.node = node
+        self.handle = handle
+        self.memory = memoryview(bytearray(abi.BUFFER_SIZE) if memory is None else memory)
+
+    @property
+    def data(self) -> memoryview:
+        """The part of the memory that holds the data of reads and writes."""
+        return self.memory[abi.DATA_OFFSET :]
+
+    def call(self, answer: Answer | None = None, *, timeout: float | None = None) -> Message:
+        """Hand *answer* in and wait for the next message, a write's data included.
+
+        Returns Interrupted for any signal but SIGURG, and when *timeout* seconds are
+        over.  Raises OSError if the module refuses the call.
+        """
+        self.put(_NOTHING_TO_ANSWER if answer is None else answer)
+        try:
+            with interrupt_after(timeout):
+                self.transact()
+        except InterruptedError:
+            return self.interruption()
+        message = self.take()
+        if isinstance(message, Request) and message.operation is Operation.WRITE_REQUEST:
+            return replace(message, data=bytes(self.data[: message.total_length]))
+        return message
+
+    def fetch_request(self, answer: Answer | None = None, *, timeout: float = 5.0) -> Request:
+        """Hand *answer* in and wait for a request.
+
+        Raises TimeoutError after *timeout* seconds, DeviceGone when the device is gone.
+        """
+        deadline = time.monotonic() + timeout
+        while True:
+            message = self.call(answer, timeout=max(deadline - time.monotonic(), 0))
+            match message:
+                case Request():
+                    return message
+                case Gone():
+                    raise DeviceGone(self.node.path)
+                case Interrupted(answer_taken=False):
+                    pass
+                case _:
+                    answer = None
+            if time.monotonic() >= deadline:
+                raise TimeoutError(f"no request came from {self.node.path} within {timeout} s")
+
+    def hand_in(self, answer: Answer, *, timeout: float = 0.05) -> Message:
+        """Hand *answer* in without wanting another request.
+
+        The protocol waits for the next request with the same call, so one that is there
+        or comes within *timeout* seconds is returned, and is the caller's to answer.
+        """
+        while True:
+            message = self.call(answer, timeout=timeout)
+            if not isinstance(message, Interrupted) or message.answer_taken:
+                return message
+
+    def put(self, answer: Answer) -> None:
+        """Write *answer* into the memory."""
+        handle = self.handle if answer.handle is None else answer.handle
+        abi.OPERATION_HEADER.pack_into(self.memory, 0, handle, answer.operation, 0, 0)
+        abi.OPERATION_RESPONSE.pack_into(self.memory, abi.PACKET_OFFSET, answer.total_length)
+        abi.OPERATION_TAIL.pack_into(
+            self.memory, abi.TAIL_OFFSET, answer.error, answer.operation_id
+        )
+        if answer.data is not None:
+            self.data[: len(answer.data)] = answer.data
+
+    def transact(self) -> None:
+        """Give the memory to the module and wait: one ioctl, errors as plain OSError."""
+        self.node.call(DeviceCall.OPERATION, self.memory)
+
+    def take(self) -> Message:
+        """Read the message that is in the memory.  A write's data stays where it is."""
+        _, operation, _, _ = abi.OPERATION_HEADER.unpack_from(self.memory, 0)
+        match operation:
+            case Operation.READ_REQUEST | Operation.WRITE_REQUEST | Operation.DISCARD_REQUEST:
+                return self._request(Operation(operation))
+            case Operation.DEVICE_GONE:
+                return Gone()
+            case Operation.NO_REQUEST:
+                return NoRequest()
+            case Operation.SIGNAL:
+                (action,) = abi.OPERATION_SIGNAL.unpack_from(self.memory, abi.PACKET_OFFSET)
+                return ShutdownWanted(action)
+            case _:
+                return Unknown(operation)
+
+    def interruption(self) -> Interrupted:
+        """Read what is in the memory after EINTR."""
+        _, operation, _, number = abi.OPERATION_HEADER.unpack_from(self.memory, 0)
+        taken = operation == Operation.NO_REQUEST
+        return Interrupted(signal_number=number if taken else 0, answer_taken=taken)
+
+    def _request(self, operation: Operation) -> Request:
+        total, count = abi.OPERATION_REQUEST.unpack_from(self.memory, abi.PACKET_OFFSET)
+        _, operation_id = abi.OPERATION_TAIL.unpack_from(self.memory, abi.TAIL_OFFSET)
+        end = abi.SEGMENTS_OFFSET + min(count, abi.MAX_SEGMENTS) * abi.SEGMENT.size
+        segments = abi.SEGMENT.iter_unpack(self.memory[abi.SEGMENTS_OFFSET : end])
+        return Request(
+            operation=operation,
+            operation_id=operation_id,
+            total_length=total,
+            segments=tuple(Segment(start, length) for start, length in segments),
+        )
+
+
+def _is_block_device(path: Path) -> bool:
+    try:
+        return stat.S_ISBLK(path.stat().st_mode)
+    except OSError:
+        return False

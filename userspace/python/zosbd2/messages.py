@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What module and server say to each other on a block device."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from .abi import RESPONSE_TO, Operation
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A contiguous piece of the device, in bytes."""
+
+    start: int
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What goes to the module.  Any field may be wrong on purpose: see dataclasses.replace."""
+
+    operation: int
+    operation_id: int = 0
+    error: int = 0
+    """0, or a negative errno that fails the request."""
+    data: bytes | None = None
+    """Goes behind the struct; None leaves there what is there."""
+    total_length: int = 0
+    """Of the response's packet, in bytes."""
+    handle: int | None = None
+    """None: the device's own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A read, write or discard."""
+
+    operation: Operation
+    operation_id: int
+    total_length: int
+    """Bytes of the device that it covers."""
+    segments: tuple[Segment, ...]
+    data: bytes = b""
+    """What to write, if it is a write that was fetched with its data."""
+
+    @property
+    def offset(self) -> int:
+        """Where it starts on the device, in bytes."""
+        return self.segments[0].start if self.segments else 0
+
+    def answer(self, data: bytes | None = None, *, error: int = 0) -> Answer:
+        """The right answer; *data* is for reads and is zeroes if left out."""
+        if self.operation is Operation.READ_REQUEST and data is None and not error:
+            data = bytes(self.total_length)
+        return replace(self.answer_in_place(error), data=data)
+
+    def answer_in_place(self, error: int = 0) -> Answer:
+        """The right answer for a read whose data is already where it has to be."""
+        return Answer(
+            operation=RESPONSE_TO[self.operation],
+            operation_id=self.operation_id,
+            error=error,
+            total_length=self.total_length,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Interrupted:
+    """A signal ended the wait."""
+
+    signal_number: int
+    answer_taken: bool
+    """Whether the module has the answer that went in with the call."""
+
+
+@dataclass(frozen=True, slots=True)
+class NoRequest:
+    """The wait ended without a request: call again."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShutdownWanted:
+    """The module asks the server to shut down."""
+
+    signal_action: int
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """The device was destroyed: do not call again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """A message of a kind that this package does not know."""
+
+    operation: int
+
+
+Message = Request | Interrupted | NoRequest | ShutdownWanted | Gone | Unknown
