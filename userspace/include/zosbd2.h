@@ -268,6 +268,10 @@ int zosbd2_server_fd(const struct zosbd2_server *server);
  * an answer can only be handed in together with a wait for the next request,
  * which is served in turn.
  *
+ * The last close of a device writes back what is still in the page cache and
+ * waits for somebody to serve that.  Stop a server only if the device is idle
+ * or has another one.
+ *
  * A server whose device is destroyed ends without this call.
  *
  * -EOPNOTSUPP	started without a wake_signal

@@ -44,10 +44,14 @@ static int node_try(const char *path)
 	return fd;
 }
 
-/* What may still become right when a daemon, not devtmpfs, makes the node. */
+/*
+ * What may still become right: a daemon, not devtmpfs, makes the node, or an
+ * unforced destroy that keeps others out gives up.
+ */
 static bool node_may_come(int error)
 {
 	switch (error) {
+	case -EBUSY:
 	case -ENOENT:
 	case -ENOTBLK:
 	case -ENXIO:

@@ -268,6 +268,10 @@ zosbd2_server_start(struct zosbd2_control *control, uint32_t handle,
 	error = server_fill(server, info.name);
 	if (error) {
 		server_free(server);
+		/* No node, because it was destroyed meanwhile? */
+		if (error == -ETIMEDOUT &&
+		    zosbd2_status(control, handle, &info) == -ENOENT)
+			return -ENOENT;
 		return error;
 	}
 	*started = server;
