@@ -142,7 +142,7 @@ struct zosbd2_get_handle {
 /**
  * struct zosbd2_device_list - argument of ZOSBD2_IOCTL_STATUS_DEVICE_LIST
  * @num_devices: out, how many of @handle_id are used
- * @handle_id: out, the handles in ascending order, 0 where unused
+ * @handle_id: out, the handles in order of creation, 0 where unused
  */
 struct zosbd2_device_list {
 	__u32 num_devices;

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * zosbd2: what older kernels lack, under the name the newest one gives it, so
+ * that the rest of the module reads as if it were written for that kernel.
+ */
+#ifndef _ZOSBD2_COMPAT_H
+#define _ZOSBD2_COMPAT_H
+
+#include <linux/blk-mq.h>
+#include <linux/blkdev.h>
+#include <linux/version.h>
+
+/* Before 6.5 the mode of an opener was that of its file. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 5, 0)
+typedef fmode_t blk_mode_t;
+#define BLK_OPEN_WRITE	FMODE_WRITE
+#endif
+
+/*
+ * BDEV_OP_OPEN(fn) and friends define, where they must, an adapter to the
+ * types that block_device_operations had; BDEV_OP(fn) names what goes into
+ * that struct.
+ */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 5, 0)
+#define BDEV_OP_OPEN(fn)						\
+static int fn##_adapter(struct block_device *bdev, fmode_t mode)	\
+{									\
+	return fn(bdev->bd_disk, mode);					\
+}
+#define BDEV_OP_RELEASE(fn)						\
+static void fn##_adapter(struct gendisk *disk, fmode_t mode)		\
+{									\
+	fn(disk);							\
+}
+#define BDEV_OP_6_5(fn)	fn##_adapter
+#else
+#define BDEV_OP_OPEN(fn)
+#define BDEV_OP_RELEASE(fn)
+#define BDEV_OP_6_5(fn)	fn
+#endif
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 18, 0)
+#define BDEV_OP_GETGEO(fn)						\
+static int fn##_adapter(struct block_device *bdev, struct hd_geometry *geo) \
+{									\
+	return fn(bdev->bd_disk, geo);					\
+}
+#define BDEV_OP_6_18(fn)	fn##_adapter
+#else
+#define BDEV_OP_GETGEO(fn)
+#define BDEV_OP_6_18(fn)	fn
+#endif
+
+/* Since 6.14 every queue merges. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 14, 0)
+#define BLK_MQ_F_SHOULD_MERGE	0
+#endif
+
+/*
+ * Since 6.9 the limits are given when the disk is allocated, and since 6.11
+ * a queue that does not say BLK_FEAT_ROTATIONAL does not rotate.
+ */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 9, 0)
+static inline struct gendisk *
+zosbd2_compat_set_limits(struct gendisk *disk, const struct queue_limits *lim)
+{
+	struct request_queue *q;
+
+	if (IS_ERR(disk))
+		return disk;
+	q = disk->queue;
+	blk_queue_logical_block_size(q, lim->logical_block_size);
+	blk_queue_physical_block_size(q, lim->physical_block_size);
+	blk_queue_max_hw_sectors(q, lim->max_hw_sectors);
+	blk_queue_max_segments(q, lim->max_segments);
+	blk_queue_max_segment_size(q, lim->max_segment_size);
+	blk_queue_max_discard_sectors(q, lim->max_hw_discard_sectors);
+	blk_queue_max_discard_segments(q, lim->max_discard_segments);
+	q->limits.discard_granularity = lim->discard_granularity;
+	return disk;
+}
+
+#undef blk_mq_alloc_disk
+#define blk_mq_alloc_disk(set, lim, queuedata)				\
+({									\
+	static struct lock_class_key __key;				\
+									\
+	zosbd2_compat_set_limits(__blk_mq_alloc_disk(set, queuedata, &__key), \
+				 lim);					\
+})
+#endif
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 11, 0)
+static inline void zosbd2_compat_set_nonrot(struct gendisk *disk)
+{
+	blk_queue_flag_set(QUEUE_FLAG_NONROT, disk->queue);
+	blk_queue_flag_clear(QUEUE_FLAG_ADD_RANDOM, disk->queue);
+}
+#else
+static inline void zosbd2_compat_set_nonrot(struct gendisk *disk)
+{
+}
+#endif
+
+#endif /* _ZOSBD2_COMPAT_H */

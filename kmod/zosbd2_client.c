@@ -1,0 +1,351 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * zosbd2: who has a device open, and who serves it.
+ *
+ * A server of the classic protocol holds the block device open for as long as
+ * it serves, so the plain number of openers does not tell whether somebody
+ * uses the device.  Opens are therefore counted by process, and a process is
+ * marked as a server when one of its threads serves.  The kernel does not say
+ * which open it is that gets released, and another process than the opener
+ * may do it (a mount is opened by mount and released by umount), so a release
+ * by a process that opened nothing is taken from a process that has died, and
+ * else from another: see zosbd2_opener_of_release().  A wrong guess can make a
+ * device look used that is not, until its servers close it; a file system, or
+ * whoever else has claimed the device, always counts as a user.
+ *
+ * Threads that serve are remembered, so that each gets told once that the
+ * device is gone, also if it is not waiting at that moment.  Records of dead
+ * threads and processes are dropped when the table has doubled, so it is
+ * bounded by twice the number of living ones.
+ *
+ * All lists are under dev->lock; opens and releases are besides serialised by
+ * disk->open_mutex.
+ */
+#include <linux/pid.h>
+#include <linux/sched.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+
+#include "zosbd2.h"
+
+#define ZOSBD2_REAP_MIN	64
+
+/**
+ * struct zosbd2_opener - a process that has a device open
+ * @node: on zosbd2_device.openers
+ * @tgid: the process
+ * @opens: how often
+ * @server: one of its threads serves
+ * @writable: it has opened for writing at some time
+ */
+struct zosbd2_opener {
+	struct list_head node;
+	struct pid *tgid;
+	unsigned int opens;
+	bool server;
+	bool writable;
+};
+
+static bool zosbd2_pid_is_alive(struct pid *pid, enum pid_type type)
+{
+	bool alive;
+
+	rcu_read_lock();
+	alive = pid_task(pid, type);
+	rcu_read_unlock();
+	return alive;
+}
+
+static struct zosbd2_opener *zosbd2_opener_find(struct zosbd2_device *dev,
+						struct pid *tgid)
+	__must_hold(&dev->lock)
+{
+	struct zosbd2_opener *opener;
+
+	list_for_each_entry(opener, &dev->openers, node)
+		if (opener->tgid == tgid)
+			return opener;
+	return NULL;
+}
+
+static void zosbd2_opener_free(struct zosbd2_opener *opener)
+{
+	if (!opener)
+		return;
+	put_pid(opener->tgid);
+	kfree(opener);
+}
+
+/**
+ * zosbd2_client_open - count an open
+ * @dev: the device
+ * @writable: it is open for writing
+ *
+ * Return: 0, -EBUSY while a destroy writes the device back, -ENXIO when it is
+ * being removed, or -ENOMEM.
+ */
+int zosbd2_client_open(struct zosbd2_device *dev, bool writable)
+{
+	struct zosbd2_opener *opener, *spare;
+	unsigned int noio;
+	int ret = 0;
+
+	/* A server must not be made to wait for its own device here. */
+	noio = memalloc_noio_save();
+	spare = kzalloc(sizeof(*spare), GFP_KERNEL);
+	memalloc_noio_restore(noio);
+	if (!spare)
+		return -ENOMEM;
+	spare->tgid = get_pid(task_tgid(current));
+
+	spin_lock(&dev->lock);
+	if (dev->state == ZOSBD2_DEV_SYNCING) {
+		ret = -EBUSY;
+		goto out_unlock;
+	}
+	if (dev->state == ZOSBD2_DEV_REMOVING) {
+		ret = -ENXIO;
+		goto out_unlock;
+	}
+	opener = zosbd2_opener_find(dev, spare->tgid);
+	if (!opener) {
+		opener = spare;
+		spare = NULL;
+		list_add(&opener->node, &dev->openers);
+	}
+	opener->opens++;
+	opener->writable |= writable;
+	dev->opens++;
+out_unlock:
+	spin_unlock(&dev->lock);
+	zosbd2_opener_free(spare);
+	return ret;
+}
+
+/*
+ * Who is charged with a release by somebody who opened nothing: the dead come
+ * first, since what they had open is all that others can close without having
+ * been given it; among the living a server comes last.
+ */
+static struct zosbd2_opener *
+zosbd2_opener_of_release(struct zosbd2_device *dev)
+	__must_hold(&dev->lock)
+{
+	struct zosbd2_opener *opener, *best;
+	int rank, best_rank = -1;
+
+	best = zosbd2_opener_find(dev, task_tgid(current));
+	if (best && best->opens)
+		return best;
+
+	best = NULL;
+	list_for_each_entry(opener, &dev->openers, node) {
+		if (!opener->opens)
+			continue;
+		rank = opener->server ? 0 : 1;
+		if (!zosbd2_pid_is_alive(opener->tgid, PIDTYPE_TGID))
+			rank += 2;
+		if (rank > best_rank) {
+			best = opener;
+			best_rank = rank;
+		}
+	}
+	return best;
+}
+
+/**
+ * zosbd2_client_release - count a release
+ * @dev: the device
+ */
+void zosbd2_client_release(struct zosbd2_device *dev)
+{
+	struct zosbd2_opener *opener;
+
+	spin_lock(&dev->lock);
+	dev->opens--;
+	opener = zosbd2_opener_of_release(dev);
+	if (opener) {
+		opener->opens--;
+		if (!opener->opens)
+			list_del(&opener->node);
+		else
+			opener = NULL;
+	}
+	spin_unlock(&dev->lock);
+	zosbd2_opener_free(opener);
+}
+
+/*
+ * Before the first server attaches, a device holds nothing that could be lost.
+ * Somebody who only reads and waits for a server that has not come, as udev
+ * does when the node appears, is then not a user.
+ */
+static bool zosbd2_only_awaits_server(struct zosbd2_device *dev)
+	__must_hold(&dev->lock)
+{
+	struct zosbd2_opener *opener;
+
+	if (dev->ever_served || !dev->stats.queued ||
+	    !list_is_singular(&dev->openers))
+		return false;
+	opener = list_first_entry(&dev->openers, struct zosbd2_opener, node);
+	return !opener->writable;
+}
+
+/**
+ * zosbd2_client_in_use - does anybody but its servers have the device open
+ * @dev: the device; disk->open_mutex and dev->lock held
+ */
+bool zosbd2_client_in_use(struct zosbd2_device *dev)
+{
+	struct zosbd2_opener *opener;
+	unsigned int served = 0;
+
+	if (dev->disk->part0->bd_holders)
+		return true;
+	list_for_each_entry(opener, &dev->openers, node)
+		if (opener->server &&
+		    zosbd2_pid_is_alive(opener->tgid, PIDTYPE_TGID))
+			served += opener->opens;
+	return dev->opens > served && !zosbd2_only_awaits_server(dev);
+}
+
+/*
+ * A server that inherited its open file did not open the device itself: then
+ * the nearest of its ancestors that did is the one.
+ */
+static void zosbd2_mark_server_process(struct zosbd2_device *dev)
+	__must_hold(&dev->lock)
+{
+	struct zosbd2_opener *opener;
+	struct task_struct *task;
+
+	rcu_read_lock();
+	for (task = current->group_leader; task->pid > 1;
+	     task = rcu_dereference(task->real_parent)->group_leader) {
+		opener = zosbd2_opener_find(dev, task_tgid(task));
+		if (opener) {
+			opener->server = true;
+			break;
+		}
+	}
+	rcu_read_unlock();
+}
+
+static struct zosbd2_server *zosbd2_server_find(struct zosbd2_device *dev)
+	__must_hold(&dev->lock)
+{
+	struct pid *tid = task_pid(current);
+	struct zosbd2_server *server;
+
+	hash_for_each_possible(dev->servers, server, node, (unsigned long)tid)
+		if (server->tid == tid)
+			return server;
+	return NULL;
+}
+
+static void zosbd2_servers_free(struct hlist_head *list)
+{
+	struct zosbd2_server *server;
+	struct hlist_node *next;
+
+	hlist_for_each_entry_safe(server, next, list, node) {
+		put_pid(server->tid);
+		kfree(server);
+	}
+}
+
+static void zosbd2_servers_reap(struct zosbd2_device *dev,
+				struct hlist_head *dead)
+	__must_hold(&dev->lock)
+{
+	struct zosbd2_server *server;
+	struct hlist_node *next;
+	int bucket;
+
+	if (dev->nr_servers < dev->reap_at)
+		return;
+	hash_for_each_safe(dev->servers, bucket, next, server, node) {
+		if (zosbd2_pid_is_alive(server->tid, PIDTYPE_PID))
+			continue;
+		hash_del(&server->node);
+		hlist_add_head(&server->node, dead);
+		dev->nr_servers--;
+	}
+	dev->reap_at = max(ZOSBD2_REAP_MIN, 2 * dev->nr_servers);
+}
+
+/**
+ * zosbd2_server_attach - find or make the record of the calling thread
+ * @dev: the device
+ *
+ * Return: the record, which stays while the thread lives and is used by it
+ * alone, or an error: -ENOENT when the device is gone and the thread never
+ * served it or knows already, -ENOMEM.
+ */
+struct zosbd2_server *zosbd2_server_attach(struct zosbd2_device *dev)
+{
+	struct zosbd2_server *server, *spare;
+	HLIST_HEAD(dead);
+
+	spin_lock(&dev->lock);
+	server = zosbd2_server_find(dev);
+	spin_unlock(&dev->lock);
+	if (likely(server))
+		return server->told ? ERR_PTR(-ENOENT) : server;
+
+	spare = kzalloc(sizeof(*spare), GFP_KERNEL);
+	if (!spare)
+		return ERR_PTR(-ENOMEM);
+	spare->tid = get_pid(task_pid(current));
+
+	spin_lock(&dev->lock);
+	if (dev->gone) {
+		spin_unlock(&dev->lock);
+		put_pid(spare->tid);
+		kfree(spare);
+		return ERR_PTR(-ENOENT);
+	}
+	zosbd2_servers_reap(dev, &dead);
+	hash_add(dev->servers, &spare->node, (unsigned long)spare->tid);
+	dev->nr_servers++;
+	dev->ever_served = true;
+	zosbd2_mark_server_process(dev);
+	spin_unlock(&dev->lock);
+	zosbd2_servers_free(&dead);
+	return spare;
+}
+
+/**
+ * zosbd2_server_count - how many living threads serve a device
+ * @dev: the device
+ */
+unsigned int zosbd2_server_count(struct zosbd2_device *dev)
+{
+	struct zosbd2_server *server;
+	unsigned int count = 0;
+	int bucket;
+
+	spin_lock(&dev->lock);
+	hash_for_each(dev->servers, bucket, server, node)
+		if (zosbd2_pid_is_alive(server->tid, PIDTYPE_PID))
+			count++;
+	spin_unlock(&dev->lock);
+	return count;
+}
+
+/**
+ * zosbd2_client_free_all - drop all records
+ * @dev: the device, of which nobody else has a reference
+ */
+void zosbd2_client_free_all(struct zosbd2_device *dev)
+{
+	struct zosbd2_opener *opener, *next;
+	int bucket;
+
+	list_for_each_entry_safe(opener, next, &dev->openers, node)
+		zosbd2_opener_free(opener);
+	for (bucket = 0; bucket < HASH_SIZE(dev->servers); bucket++)
+		zosbd2_servers_free(&dev->servers[bucket]);
+}

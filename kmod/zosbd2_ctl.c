@@ -1,0 +1,291 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * zosbd2: the control node /dev/zosbd2ctl.
+ *
+ * Everything that a client says is checked here, before the rest of the
+ * module sees it.  Clients pass buffers of different sizes, so a call reads
+ * only the fields it needs and writes only its results.
+ */
+#include <linux/capability.h>
+#include <linux/ctype.h>
+#include <linux/fs.h>
+#include <linux/miscdevice.h>
+#include <linux/module.h>
+#include <linux/string.h>
+#include <linux/uaccess.h>
+
+#include "zosbd2.h"
+
+/* What a create reads; the results follow. */
+#define ZOSBD2_CREATE_IN_BYTES	offsetof(struct zosbd2_create, handle_id)
+
+static_assert(ZOSBD2_CREATE_IN_BYTES == 60);
+static_assert(sizeof(struct zosbd2_device_list) == 204);
+static_assert(sizeof(struct zosbd2_device_status) == 72);
+
+/*
+ * A name becomes the name of a node and of sysfs directories, and goes
+ * through the scripts of others: no path, no white space, nothing hidden,
+ * nothing that looks like an option.  The set is udev's.
+ */
+static int zosbd2_check_name(const char *name)
+{
+	size_t i, len = strnlen(name, ZOSBD2_NAME_LEN);
+
+	if (!len || len == ZOSBD2_NAME_LEN)
+		return -EINVAL;
+	if (name[0] == '.' || name[0] == '-')
+		return -EINVAL;
+	for (i = 0; i < len; i++)
+		if (!isascii(name[i]) ||
+		    (!isalnum(name[i]) && !strchr("#+-.:=@_", name[i])))
+			return -EINVAL;
+	return 0;
+}
+
+static int zosbd2_check_create(const struct zosbd2_create *req)
+{
+	int ret;
+
+	ret = zosbd2_check_name(req->device_name);
+	if (ret)
+		return ret;
+	if (req->block_size != ZOSBD2_BLOCK_SIZE)
+		return -EINVAL;
+	if (req->number_of_blocks < ZOSBD2_MIN_BLOCKS ||
+	    req->number_of_blocks > ZOSBD2_MAX_BLOCKS)
+		return -ERANGE;
+	if (req->timeout_seconds < ZOSBD2_MIN_TIMEOUT_SECONDS ||
+	    req->timeout_seconds > ZOSBD2_MAX_TIMEOUT_SECONDS)
+		return -ERANGE;
+	if (req->bio_segment_batch_queue_size > ZOSBD2_MAX_BATCH_QUEUE_SIZE)
+		return -ERANGE;
+	return 0;
+}
+
+static int zosbd2_ctl_create(struct zosbd2_create __user *arg)
+{
+	struct zosbd2_device *dev;
+	struct zosbd2_create req;
+	u32 handle_id;
+	int ret;
+
+	if (copy_from_user(&req, arg, ZOSBD2_CREATE_IN_BYTES))
+		return -EFAULT;
+	/* Do not make a device whose handle cannot be told. */
+	if (put_user(0, &arg->error))
+		return -EFAULT;
+
+	ret = zosbd2_check_create(&req);
+	if (!req.max_segments_per_request ||
+	    req.max_segments_per_request > ZOSBD2_MAX_SEGMENTS)
+		req.max_segments_per_request = ZOSBD2_MAX_SEGMENTS;
+	if (!ret)
+		ret = zosbd2_dev_create(&req, &handle_id);
+	if (ret)
+		return put_user(ret, &arg->error) ? -EFAULT : ret;
+
+	if (!put_user(handle_id, &arg->handle_id))
+		return 0;
+	dev = zosbd2_dev_get_by_id(handle_id);
+	if (dev) {
+		zosbd2_dev_destroy_forced(dev);
+		zosbd2_dev_put(dev);
+	}
+	return -EFAULT;
+}
+
+static int zosbd2_destroy(struct zosbd2_device *dev, bool force)
+{
+	int ret;
+
+	if (!dev)
+		return -ENOENT;
+	ret = force ? zosbd2_dev_destroy_forced(dev) : zosbd2_dev_destroy(dev);
+	zosbd2_dev_put(dev);
+	return ret;
+}
+
+/* Write the result of a destroy; an interrupted one says EINTR there. */
+static int zosbd2_put_error(int ret, __s32 __user *error)
+{
+	if (put_user(ret == -ERESTARTSYS ? -EINTR : ret, error))
+		return -EFAULT;
+	return ret;
+}
+
+static int zosbd2_ctl_destroy_by_id(struct zosbd2_destroy_by_id __user *arg)
+{
+	u32 handle_id, force;
+
+	if (get_user(handle_id, &arg->handle_id) ||
+	    get_user(force, &arg->force))
+		return -EFAULT;
+	return zosbd2_put_error(zosbd2_destroy(zosbd2_dev_get_by_id(handle_id),
+					       force), &arg->error);
+}
+
+/* An invalid name is nobody's: ENOENT rather than EINVAL. */
+static struct zosbd2_device *zosbd2_get_by_user_name(const char *name)
+{
+	if (zosbd2_check_name(name))
+		return NULL;
+	return zosbd2_dev_get_by_name(name);
+}
+
+static int zosbd2_ctl_destroy_by_name(struct zosbd2_destroy_by_name __user *arg)
+{
+	char name[ZOSBD2_NAME_LEN];
+	u32 force;
+
+	if (copy_from_user(name, arg->device_name, sizeof(name)) ||
+	    get_user(force, &arg->force))
+		return -EFAULT;
+	return zosbd2_put_error(zosbd2_destroy(zosbd2_get_by_user_name(name),
+					       force), &arg->error);
+}
+
+/* Goes on when one cannot be destroyed; the first error is the result. */
+static int zosbd2_ctl_destroy_all(struct zosbd2_destroy_all __user *arg)
+{
+	struct zosbd2_device_list list;
+	int err, ret = 0;
+	u32 i, force;
+
+	if (get_user(force, &arg->force))
+		return -EFAULT;
+	zosbd2_dev_list(&list);
+	for (i = 0; i < list.num_devices; i++) {
+		err = zosbd2_destroy(zosbd2_dev_get_by_id(list.handle_id[i]),
+				     force);
+		if (err == -ERESTARTSYS)
+			return err;
+		/* Somebody else was faster. */
+		if (err == -ENOENT)
+			continue;
+		if (!ret)
+			ret = err;
+	}
+	return ret;
+}
+
+static int zosbd2_ctl_get_handle(struct zosbd2_get_handle __user *arg)
+{
+	char name[ZOSBD2_NAME_LEN];
+	struct zosbd2_device *dev;
+	int ret = -ENOENT;
+
+	if (copy_from_user(name, arg->device_name, sizeof(name)))
+		return -EFAULT;
+	dev = zosbd2_get_by_user_name(name);
+	if (dev) {
+		ret = put_user(dev->handle_id, &arg->handle_id);
+		zosbd2_dev_put(dev);
+	}
+	return put_user(ret, &arg->error) ? -EFAULT : ret;
+}
+
+static int zosbd2_ctl_list(struct zosbd2_device_list __user *arg)
+{
+	struct zosbd2_device_list list;
+
+	zosbd2_dev_list(&list);
+	return copy_to_user(arg, &list, sizeof(list)) ? -EFAULT : 0;
+}
+
+static int zosbd2_ctl_status(struct zosbd2_device_status __user *arg)
+{
+	const size_t out = offsetof(struct zosbd2_device_status, size_in_bytes);
+	struct zosbd2_device_status status = { };
+	struct zosbd2_device *dev;
+	u32 handle_id;
+
+	if (get_user(handle_id, &arg->handle_id_request))
+		return -EFAULT;
+	dev = zosbd2_dev_get_by_id(handle_id);
+	if (!dev)
+		return -ENOENT;
+	status.size_in_bytes = dev->blocks * ZOSBD2_BLOCK_SIZE;
+	status.number_of_blocks = dev->blocks;
+	status.block_size = ZOSBD2_BLOCK_SIZE;
+	status.max_segments_per_request = dev->max_segments;
+	status.timeout_milliseconds = dev->timeout_seconds * 1000;
+	status.handle_id = dev->handle_id;
+	strscpy(status.device_name, dev->name, sizeof(status.device_name));
+	zosbd2_dev_put(dev);
+
+	if (copy_to_user((char __user *)arg + out, (char *)&status + out,
+			 sizeof(status) - out))
+		return -EFAULT;
+	return 0;
+}
+
+static int zosbd2_ctl_open(struct inode *inode, struct file *file)
+{
+	return capable(CAP_SYS_ADMIN) ? 0 : -EPERM;
+}
+
+static long zosbd2_ctl_ioctl(struct file *file, unsigned int cmd,
+			     unsigned long arg)
+{
+	void __user *argp = (void __user *)arg;
+
+	/* The file may have been passed to somebody. */
+	if (!capable(CAP_SYS_ADMIN))
+		return -EPERM;
+
+	switch (cmd) {
+	case ZOSBD2_IOCTL_PING:
+		return 0;
+	case ZOSBD2_IOCTL_CREATE_DEVICE:
+		return zosbd2_ctl_create(argp);
+	case ZOSBD2_IOCTL_DESTROY_DEVICE_BY_ID:
+		return zosbd2_ctl_destroy_by_id(argp);
+	case ZOSBD2_IOCTL_DESTROY_DEVICE_BY_NAME:
+		return zosbd2_ctl_destroy_by_name(argp);
+	case ZOSBD2_IOCTL_DESTROY_ALL_DEVICES:
+		return zosbd2_ctl_destroy_all(argp);
+	case ZOSBD2_IOCTL_GET_HANDLE_ID_BY_NAME:
+		return zosbd2_ctl_get_handle(argp);
+	case ZOSBD2_IOCTL_STATUS_DEVICE_LIST:
+		return zosbd2_ctl_list(argp);
+	case ZOSBD2_IOCTL_STATUS_DEVICE_STATUS:
+		return zosbd2_ctl_status(argp);
+	default:
+		return -EINVAL;
+	}
+}
+
+/*
+ * No compat_ioctl: the layouts of 32-bit processes differ, and without it
+ * they get ENOTTY.
+ */
+static const struct file_operations zosbd2_ctl_fops = {
+	.owner		= THIS_MODULE,
+	.open		= zosbd2_ctl_open,
+	.unlocked_ioctl	= zosbd2_ctl_ioctl,
+	.llseek		= noop_llseek,
+};
+
+static struct miscdevice zosbd2_ctl_misc = {
+	.minor	= MISC_DYNAMIC_MINOR,
+	.name	= "zosbd2ctl",
+	.fops	= &zosbd2_ctl_fops,
+	.mode	= 0600,
+};
+
+/**
+ * zosbd2_ctl_register - make the control node
+ */
+int zosbd2_ctl_register(void)
+{
+	return misc_register(&zosbd2_ctl_misc);
+}
+
+/**
+ * zosbd2_ctl_unregister - take the control node away
+ */
+void zosbd2_ctl_unregister(void)
+{
+	misc_deregister(&zosbd2_ctl_misc);
+}

@@ -1,0 +1,534 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * zosbd2: the registry of devices, and their life from create to destroy.
+ *
+ * Lifetime
+ * --------
+ * A device is counted by references.  The registry holds one from the moment
+ * its name is reserved until its removal is over, the gendisk holds one from
+ * add_disk() until ->free_disk(), that is until the last opener has closed,
+ * and every caller that looked it up holds one.  Openers thus can call in at
+ * any time: what they use (lock, slots, server records) lives as long as the
+ * device.  Requests live in the tag set, which the remover frees when
+ * del_gendisk() has seen the last of them end; no slot has one then.
+ *
+ * Of all who want to destroy a device, exactly one moves it to REMOVING, and
+ * that one tears it down.  Nobody can look it up from then on, but its name
+ * stays reserved until the node is gone.
+ *
+ * Locks
+ * -----
+ *	disk->open_mutex
+ *	  dev->lock		(spinlock, process context only)
+ *	zosbd2_registry_lock	(mutex)
+ *	  dev->lock
+ *
+ * zosbd2_registry_lock protects the list and the handles.  It is never held
+ * over anything that waits for I/O, so that a device that hangs does not
+ * block the others.  dev->lock protects everything in a device that changes.
+ * Nothing sleeps under it and no request is ended under it.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/device.h>
+#include <linux/err.h>
+#include <linux/log2.h>
+#include <linux/module.h>
+#include <linux/mutex.h>
+#include <linux/namei.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+
+#include "zosbd2.h"
+
+static DEFINE_MUTEX(zosbd2_registry_lock);
+static LIST_HEAD(zosbd2_devices);	/* in the order of their creation */
+static unsigned int zosbd2_nr_devices;
+static u32 zosbd2_last_handle;
+
+/* Devices whose memory is still there; unloading waits for them. */
+static atomic_t zosbd2_nr_allocated = ATOMIC_INIT(0);
+static DECLARE_WAIT_QUEUE_HEAD(zosbd2_all_freed);
+
+/* Runs the write-back of unforced destroys, so that they can be interrupted. */
+static struct workqueue_struct *zosbd2_sync_wq;
+
+static void zosbd2_dev_free(struct kref *ref)
+{
+	struct zosbd2_device *dev = container_of(ref, struct zosbd2_device, ref);
+
+	zosbd2_client_free_all(dev);
+	kvfree(dev->slots);
+	kfree_rcu(dev, rcu);
+	if (atomic_dec_and_test(&zosbd2_nr_allocated))
+		wake_up_all(&zosbd2_all_freed);
+}
+
+/**
+ * zosbd2_dev_put - drop a reference
+ * @dev: the device
+ */
+void zosbd2_dev_put(struct zosbd2_device *dev)
+{
+	kref_put(&dev->ref, zosbd2_dev_free);
+}
+
+static bool zosbd2_dev_is_findable(struct zosbd2_device *dev)
+{
+	u8 state = READ_ONCE(dev->state);
+
+	return state == ZOSBD2_DEV_LIVE || state == ZOSBD2_DEV_SYNCING;
+}
+
+/**
+ * zosbd2_dev_get_by_id - look a device up by its handle
+ * @handle_id: the handle
+ *
+ * Return: the device with a reference, or NULL.
+ */
+struct zosbd2_device *zosbd2_dev_get_by_id(u32 handle_id)
+{
+	struct zosbd2_device *dev, *found = NULL;
+
+	mutex_lock(&zosbd2_registry_lock);
+	list_for_each_entry(dev, &zosbd2_devices, node) {
+		if (dev->handle_id == handle_id &&
+		    zosbd2_dev_is_findable(dev)) {
+			kref_get(&dev->ref);
+			found = dev;
+			break;
+		}
+	}
+	mutex_unlock(&zosbd2_registry_lock);
+	return found;
+}
+
+/**
+ * zosbd2_dev_get_by_name - look a device up by its name
+ * @name: the name
+ *
+ * Return: the device with a reference, or NULL.
+ */
+struct zosbd2_device *zosbd2_dev_get_by_name(const char *name)
+{
+	struct zosbd2_device *dev, *found = NULL;
+
+	mutex_lock(&zosbd2_registry_lock);
+	list_for_each_entry(dev, &zosbd2_devices, node) {
+		if (!strcmp(dev->name, name) && zosbd2_dev_is_findable(dev)) {
+			kref_get(&dev->ref);
+			found = dev;
+			break;
+		}
+	}
+	mutex_unlock(&zosbd2_registry_lock);
+	return found;
+}
+
+/**
+ * zosbd2_dev_list - list the handles of all devices
+ * @list: filled in
+ */
+void zosbd2_dev_list(struct zosbd2_device_list *list)
+{
+	struct zosbd2_device *dev;
+
+	memset(list, 0, sizeof(*list));
+	mutex_lock(&zosbd2_registry_lock);
+	list_for_each_entry(dev, &zosbd2_devices, node)
+		if (zosbd2_dev_is_findable(dev))
+			list->handle_id[list->num_devices++] = dev->handle_id;
+	mutex_unlock(&zosbd2_registry_lock);
+}
+
+static bool zosbd2_handle_is_used(u32 handle_id)
+	__must_hold(&zosbd2_registry_lock)
+{
+	struct zosbd2_device *dev;
+
+	list_for_each_entry(dev, &zosbd2_devices, node)
+		if (dev->handle_id == handle_id)
+			return true;
+	return false;
+}
+
+/* Give a new device its handle, and its name if nobody of ours has it. */
+static int zosbd2_register(struct zosbd2_device *new)
+{
+	struct zosbd2_device *dev;
+	int ret = 0;
+
+	mutex_lock(&zosbd2_registry_lock);
+	list_for_each_entry(dev, &zosbd2_devices, node) {
+		if (!strcmp(dev->name, new->name)) {
+			ret = -EEXIST;
+			goto out_unlock;
+		}
+	}
+	if (zosbd2_nr_devices >= zosbd2_max_devices) {
+		ret = -EINVAL;
+		goto out_unlock;
+	}
+	do {
+		zosbd2_last_handle++;
+	} while (!zosbd2_last_handle ||
+		 zosbd2_handle_is_used(zosbd2_last_handle));
+	new->handle_id = zosbd2_last_handle;
+	kref_get(&new->ref);
+	list_add_tail(&new->node, &zosbd2_devices);
+	zosbd2_nr_devices++;
+out_unlock:
+	mutex_unlock(&zosbd2_registry_lock);
+	return ret;
+}
+
+static void zosbd2_unregister(struct zosbd2_device *dev)
+{
+	mutex_lock(&zosbd2_registry_lock);
+	list_del(&dev->node);
+	zosbd2_nr_devices--;
+	mutex_unlock(&zosbd2_registry_lock);
+	zosbd2_dev_put(dev);
+}
+
+/*
+ * Is the name taken by somebody else?  device_add_disk() would notice a block
+ * device, but with a stack dump in the log, and not notice any other node.
+ * The class is looked at because /dev may be another one in the caller's
+ * mount namespace.
+ */
+static bool zosbd2_name_is_foreign(struct gendisk *disk)
+{
+	char node[sizeof("/dev/") + ZOSBD2_NAME_LEN];
+	struct device *other;
+	struct path path;
+
+	other = class_find_device_by_name(disk_to_dev(disk)->class,
+					  disk->disk_name);
+	if (other) {
+		put_device(other);
+		return true;
+	}
+	snprintf(node, sizeof(node), "/dev/%s", disk->disk_name);
+	if (kern_path(node, 0, &path))
+		return false;
+	path_put(&path);
+	return true;
+}
+
+static void zosbd2_sync_work(struct work_struct *work)
+{
+	struct zosbd2_device *dev =
+		container_of(work, struct zosbd2_device, sync_work);
+	u32 number;
+	int err;
+
+	spin_lock(&dev->lock);
+	number = dev->sync_asked;
+	spin_unlock(&dev->lock);
+
+	err = sync_blockdev(dev->disk->part0);
+
+	spin_lock(&dev->lock);
+	dev->sync_done = number;
+	dev->sync_err = err;
+	spin_unlock(&dev->lock);
+	wake_up_all(&dev->sync_wait);
+}
+
+static struct zosbd2_device *zosbd2_dev_alloc(const struct zosbd2_create *req)
+{
+	struct zosbd2_device *dev;
+	unsigned int i;
+
+	dev = kzalloc(sizeof(*dev), GFP_KERNEL);
+	if (!dev)
+		return NULL;
+	dev->slots = kvcalloc(zosbd2_queue_depth, sizeof(*dev->slots),
+			      GFP_KERNEL);
+	if (!dev->slots) {
+		kfree(dev);
+		return NULL;
+	}
+	kref_init(&dev->ref);
+	spin_lock_init(&dev->lock);
+	INIT_LIST_HEAD(&dev->queued);
+	INIT_LIST_HEAD(&dev->openers);
+	init_waitqueue_head(&dev->wait);
+	init_waitqueue_head(&dev->sync_wait);
+	hash_init(dev->servers);
+	INIT_WORK(&dev->sync_work, zosbd2_sync_work);
+	strscpy(dev->name, req->device_name, sizeof(dev->name));
+	dev->blocks = req->number_of_blocks;
+	dev->timeout_seconds = req->timeout_seconds;
+	dev->max_segments = req->max_segments_per_request;
+	dev->queue_depth = zosbd2_queue_depth;
+	dev->tag_bits = order_base_2(dev->queue_depth);
+	for (i = 0; i < dev->queue_depth; i++)
+		dev->slots[i].id = i;
+	atomic_inc(&zosbd2_nr_allocated);
+	return dev;
+}
+
+static int zosbd2_dev_alloc_disk(struct zosbd2_device *dev)
+{
+	struct queue_limits lim = { };
+	struct gendisk *disk;
+	int ret;
+
+	dev->tag_set.ops = &zosbd2_mq_ops;
+	dev->tag_set.nr_hw_queues = 1;
+	dev->tag_set.queue_depth = dev->queue_depth;
+	dev->tag_set.numa_node = NUMA_NO_NODE;
+	dev->tag_set.timeout = dev->timeout_seconds * HZ;
+	dev->tag_set.flags = BLK_MQ_F_SHOULD_MERGE |
+			     BLK_MQ_F_NO_SCHED_BY_DEFAULT;
+	ret = blk_mq_alloc_tag_set(&dev->tag_set);
+	if (ret)
+		return ret;
+
+	zosbd2_blk_limits(dev, &lim);
+	disk = blk_mq_alloc_disk(&dev->tag_set, &lim, dev);
+	if (IS_ERR(disk)) {
+		blk_mq_free_tag_set(&dev->tag_set);
+		return PTR_ERR(disk);
+	}
+	zosbd2_compat_set_nonrot(disk);
+	strscpy(disk->disk_name, dev->name, sizeof(disk->disk_name));
+	/*
+	 * No partitions: a scan would read from a device that nobody serves
+	 * yet, and create must return for a server to start.
+	 */
+	disk->flags |= GENHD_FL_NO_PART;
+	disk->fops = &zosbd2_bdev_ops;
+	disk->private_data = dev;
+	set_capacity(disk, dev->blocks << (ilog2(ZOSBD2_BLOCK_SIZE) -
+					   SECTOR_SHIFT));
+	dev->disk = disk;
+	return 0;
+}
+
+/**
+ * zosbd2_dev_create - create a device
+ * @req: what it shall be like, checked
+ * @handle_id: set to its handle on success
+ *
+ * Return: 0, -EEXIST if the name is in use, -EINVAL if there are as many
+ * devices as there may be, -ENOMEM, or what the block layer says.
+ */
+int zosbd2_dev_create(const struct zosbd2_create *req, u32 *handle_id)
+{
+	struct zosbd2_device *dev;
+	int ret;
+
+	dev = zosbd2_dev_alloc(req);
+	if (!dev)
+		return -ENOMEM;
+	ret = zosbd2_register(dev);
+	if (ret)
+		goto out_put;
+	ret = zosbd2_dev_alloc_disk(dev);
+	if (ret)
+		goto out_unregister;
+	ret = -EEXIST;
+	if (zosbd2_name_is_foreign(dev->disk))
+		goto out_put_disk;
+
+	/* The disk's own reference, for ->free_disk(). */
+	kref_get(&dev->ref);
+	ret = device_add_disk(NULL, dev->disk, zosbd2_stats_groups);
+	if (ret) {
+		zosbd2_dev_put(dev);
+		goto out_put_disk;
+	}
+
+	*handle_id = dev->handle_id;
+	pr_info("%s: created, handle %u, %llu blocks of %u bytes\n", dev->name,
+		dev->handle_id, dev->blocks, ZOSBD2_BLOCK_SIZE);
+	spin_lock(&dev->lock);
+	dev->state = ZOSBD2_DEV_LIVE;
+	spin_unlock(&dev->lock);
+	zosbd2_dev_put(dev);
+	return 0;
+
+out_put_disk:
+	put_disk(dev->disk);
+	blk_mq_free_tag_set(&dev->tag_set);
+out_unregister:
+	zosbd2_unregister(dev);
+out_put:
+	zosbd2_dev_put(dev);
+	return ret;
+}
+
+/* Tear down a device that the caller has moved to REMOVING. */
+static void zosbd2_remove(struct zosbd2_device *dev)
+{
+	struct gendisk *disk = dev->disk;
+
+	del_gendisk(disk);
+	/* Nothing is left to serve; let the servers go. */
+	zosbd2_blk_kill(dev);
+	cancel_work_sync(&dev->sync_work);
+	blk_mq_free_tag_set(&dev->tag_set);
+	pr_info("%s: destroyed\n", dev->name);
+	zosbd2_unregister(dev);
+	put_disk(disk);
+}
+
+/* Fail everything first, so that nothing in del_gendisk() has to wait. */
+static void zosbd2_remove_dead(struct zosbd2_device *dev)
+{
+	zosbd2_blk_kill(dev);
+	blk_mark_disk_dead(dev->disk);
+	zosbd2_remove(dev);
+}
+
+/* Move a device from one of the states in the mask @from to another. */
+static bool zosbd2_dev_move(struct zosbd2_device *dev, unsigned int from,
+			    enum zosbd2_dev_state to)
+{
+	bool moved;
+
+	spin_lock(&dev->lock);
+	moved = from & BIT(dev->state);
+	if (moved)
+		dev->state = to;
+	spin_unlock(&dev->lock);
+	return moved;
+}
+
+/**
+ * zosbd2_dev_destroy_forced - destroy a device at once
+ * @dev: the device, of which the caller holds a reference
+ *
+ * Overtakes an unforced destroy that is still writing back.
+ *
+ * Return: 0, or -ENOENT if somebody else is removing it.
+ */
+int zosbd2_dev_destroy_forced(struct zosbd2_device *dev)
+{
+	if (!zosbd2_dev_move(dev, BIT(ZOSBD2_DEV_LIVE) |
+				  BIT(ZOSBD2_DEV_SYNCING),
+			     ZOSBD2_DEV_REMOVING))
+		return -ENOENT;
+	zosbd2_remove_dead(dev);
+	return 0;
+}
+
+/* Shut new openers out if nobody but its servers has the device open. */
+static int zosbd2_claim(struct zosbd2_device *dev)
+{
+	int ret = 0;
+
+	if (mutex_lock_interruptible(&dev->disk->open_mutex))
+		return -ERESTARTSYS;
+	spin_lock(&dev->lock);
+	if (dev->state == ZOSBD2_DEV_REMOVING)
+		ret = -ENOENT;
+	else if (dev->state == ZOSBD2_DEV_SYNCING || zosbd2_client_in_use(dev))
+		ret = -EBUSY;
+	else
+		dev->state = ZOSBD2_DEV_SYNCING;
+	spin_unlock(&dev->lock);
+	mutex_unlock(&dev->disk->open_mutex);
+	return ret;
+}
+
+/*
+ * Write the page cache back, with the servers at work.  In a work item, as
+ * waiting for a page cannot be interrupted and a server may never answer.
+ */
+static int zosbd2_sync(struct zosbd2_device *dev)
+{
+	u32 number;
+	int ret;
+
+	spin_lock(&dev->lock);
+	number = ++dev->sync_asked;
+	spin_unlock(&dev->lock);
+	queue_work(zosbd2_sync_wq, &dev->sync_work);
+	ret = wait_event_interruptible(dev->sync_wait,
+				       (s32)(READ_ONCE(dev->sync_done) -
+					     number) >= 0 ||
+				       READ_ONCE(dev->gone));
+	if (ret)
+		return ret;
+	spin_lock(&dev->lock);
+	ret = dev->sync_err;
+	spin_unlock(&dev->lock);
+	return ret;
+}
+
+/**
+ * zosbd2_dev_destroy - destroy a device that is not in use, without loss
+ * @dev: the device, of which the caller holds a reference
+ *
+ * Return: 0; -EBUSY if anybody but its servers has it open, or another such
+ * call is under way; -ENOENT if somebody else removes it; -ERESTARTSYS if a
+ * signal came first; the error of the write-back if that failed.  The device
+ * stays as it was when this fails.
+ */
+int zosbd2_dev_destroy(struct zosbd2_device *dev)
+{
+	bool unserved;
+	int ret;
+
+	ret = zosbd2_claim(dev);
+	if (ret)
+		return ret;
+
+	spin_lock(&dev->lock);
+	unserved = !dev->ever_served;
+	spin_unlock(&dev->lock);
+	/* All that can be queued there is reads, see zosbd2_claim(). */
+	if (!unserved)
+		ret = zosbd2_sync(dev);
+	if (ret) {
+		if (!zosbd2_dev_move(dev, BIT(ZOSBD2_DEV_SYNCING),
+				     ZOSBD2_DEV_LIVE))
+			ret = -ENOENT;
+		return ret;
+	}
+	if (!zosbd2_dev_move(dev, BIT(ZOSBD2_DEV_SYNCING),
+			     ZOSBD2_DEV_REMOVING))
+		return -ENOENT;
+	if (unserved)
+		zosbd2_remove_dead(dev);
+	else
+		zosbd2_remove(dev);
+	return 0;
+}
+
+/**
+ * zosbd2_dev_init - make what all devices share
+ */
+int zosbd2_dev_init(void)
+{
+	zosbd2_sync_wq = alloc_workqueue("zosbd2", WQ_UNBOUND, 0);
+	return zosbd2_sync_wq ? 0 : -ENOMEM;
+}
+
+/**
+ * zosbd2_dev_exit - destroy all devices, and what they share
+ *
+ * Nobody has one open or can call in any more.  Somebody may still hold a
+ * reference to a disk for a moment.
+ */
+void zosbd2_dev_exit(void)
+{
+	struct zosbd2_device_list list;
+	struct zosbd2_device *dev;
+	u32 i;
+
+	zosbd2_dev_list(&list);
+	for (i = 0; i < list.num_devices; i++) {
+		dev = zosbd2_dev_get_by_id(list.handle_id[i]);
+		if (!dev)
+			continue;
+		zosbd2_dev_destroy_forced(dev);
+		zosbd2_dev_put(dev);
+	}
+	wait_event(zosbd2_all_freed, !atomic_read(&zosbd2_nr_allocated));
+	destroy_workqueue(zosbd2_sync_wq);
+}
