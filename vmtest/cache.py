@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: MIT
+"""Where things are cached, outside of the checkout, and how two runs keep out of each other's way."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from vmtest.errors import SetupError
+
+
+def cache_dir(*parts: str) -> Path:
+    """A folder below the cache's root, made when missing.
+
+    The root is ``$VMTEST_CACHE``, else ``vmtest`` in ``$XDG_CACHE_HOME`` or ``~/.cache``.
+    """
+    root = os.environ.get("VMTEST_CACHE")
+    if root is None:
+        base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+        root = str(Path(base).expanduser() / "vmtest")
+    path = Path(root, *parts).absolute()
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def content_key(chunks: Iterable[bytes | str]) -> str:
+    """A 16-digit key of the chunks; their borders count."""
+    digest = hashlib.sha256()
+    for chunk in chunks:
+        data = chunk.encode() if isinstance(chunk, str) else chunk
+        digest.update(len(data).to_bytes(8, "little"))
+        digest.update(data)
+    return digest.hexdigest()[:16]
+
+
+def tree_key(folders: Iterable[Path]) -> str:
+    """The key of all files below ``folders``: their relative paths, modes and contents."""
+
+    def chunks() -> Iterator[bytes | str]:
+        for folder in folders:
+            for path in sorted(folder.rglob("*")):
+                if path.is_file() and "__pycache__" not in path.parts:
+                    yield str(path.relative_to(folder.parent))
+                    yield str(path.stat().st_mode & 0o111)
+                    yield path.read_bytes()
+
+    return content_key(chunks())
+
+
+@contextlib.contextmanager
+def locked(path: Path, what: str, timeout: float = 1800.0) -> Iterator[None]:
+    """Hold the lock file ``path`` while ``what`` is done; at most ``timeout`` seconds of waiting."""
+    deadline = time.monotonic() + timeout
+    with path.open("a") as file:
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise SetupError(
+                        f"another process has held {path} for {timeout:.0f} s ({what})",
+                        hint=f"see who has it: fuser -v {path}",
+                    ) from None
+                time.sleep(0.2)
+        yield

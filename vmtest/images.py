@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: MIT
+"""Guest images: recipes in ``images/*.toml``, and the cache of what was built from them.
+
+An image is a folder in the cache, named after the recipe and the hash of all that went into it:
+
+- ``rootfs.ext4``: the root disk, read-only in every guest;
+- ``root/``: the same tree, in which module and userspace are compiled;
+- ``boot/vmlinuz-RELEASE``, ``lib/modules/RELEASE/``: for the loader of virtme-ng;
+- ``image.json``: kernel release, package versions.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from vmtest.cache import cache_dir, content_key, locked
+from vmtest.errors import BuildError, SetupError
+from vmtest.mirror import apt_options, mirror_of
+from vmtest.privilege import as_root
+
+TOP = Path(__file__).resolve().parent.parent
+RECIPES = TOP / "images"
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One file ``images/NAME.toml``, merged with ``base.toml``."""
+
+    name: str
+    kernel: str
+    suite: str
+    packages: tuple[str, ...]
+    size: str
+    default: bool = False
+    extra_suites: tuple[str, ...] = ()
+    pin: dict[str, str] = field(default_factory=dict)
+    prune_modules: tuple[str, ...] = ()
+    exclude_paths: tuple[str, ...] = ()
+    key: str = ""
+
+    @classmethod
+    def load(cls, path: Path) -> Recipe:
+        """Read a recipe; SetupError names the file and the field that is wrong."""
+        base_path = path.with_name("base.toml")
+        try:
+            base: dict[str, Any] = tomllib.loads(base_path.read_text())
+            own: dict[str, Any] = tomllib.loads(path.read_text())
+        except tomllib.TOMLDecodeError as error:
+            raise SetupError(f"{path}: {error}") from error
+        merged = {**base, **own}
+        for name in ("packages", "prune_modules", "exclude_paths"):
+            merged[name] = (*base.get(name, ()), *own.get(name, ()))
+        merged["extra_suites"] = tuple(merged.get("extra_suites", ()))
+        # Everything that decides what is in the image, the code that builds it included.
+        parts = [base_path, path, path.with_name("guest-init"), Path(__file__).with_name("image_builder.py")]
+        try:
+            return cls(name=path.stem, key=content_key(p.read_bytes() for p in parts), **merged)
+        except TypeError as error:
+            raise SetupError(f"{path}: {error}", hint="the fields are those of Recipe") from error
+
+    @property
+    def path(self) -> Path:
+        """The folder of the cache that holds, or will hold, the built image."""
+        return cache_dir("images") / f"{self.name}-{self.key}"
+
+
+@dataclass(frozen=True)
+class Image:
+    """A built image."""
+
+    recipe: Recipe
+    path: Path
+
+    @cached_property
+    def facts(self) -> dict[str, Any]:
+        """``image.json``: ``release``, ``packages``."""
+        facts: dict[str, Any] = json.loads((self.path / "image.json").read_text())
+        return facts
+
+    @property
+    def release(self) -> str:
+        """The kernel's release, as ``uname -r`` prints it."""
+        return str(self.facts["release"])
+
+    @property
+    def root_disk(self) -> Path:
+        """The ext4 image of the root file system."""
+        return self.path / "rootfs.ext4"
+
+    @property
+    def root(self) -> Path:
+        """The root file system as a folder."""
+        return self.path / "root"
+
+    @property
+    def kernel(self) -> Path:
+        """The kernel, in the place where virtme-ng finds its modules from."""
+        return self.path / "boot" / f"vmlinuz-{self.release}"
+
+
+def recipes() -> list[Recipe]:
+    """All recipes, oldest kernel first."""
+    paths = [path for path in RECIPES.glob("*.toml") if path.stem != "base"]
+    found = [Recipe.load(path) for path in paths]
+    return sorted(found, key=lambda r: tuple(int(n) for n in r.kernel.split(".")))
+
+
+def recipe_named(name: str | None) -> Recipe:
+    """The recipe called ``name``, or whose kernel it is; the default one for None."""
+    found = recipes()
+    for recipe in found:
+        if (recipe.default if name is None else name in (recipe.name, recipe.kernel)):
+            return recipe
+    known = ", ".join(f"{r.name} ({r.kernel})" for r in found)
+    raise SetupError(f"no image recipe {name!r}", hint=f"there are: {known}")
+
+
+def built(recipe: Recipe) -> Image | None:
+    """The recipe's image when it is in the cache."""
+    return Image(recipe, recipe.path) if (recipe.path / "image.json").exists() else None
+
+
+def ensure(recipe: Recipe, progress: Progress = lambda _line: None) -> Image:
+    """The recipe's image, built when it is not in the cache (one to three minutes)."""
+    if image := built(recipe):
+        return image
+    with locked(cache_dir("images") / f"{recipe.name}.lock", f"building image {recipe.name}"):
+        if image := built(recipe):
+            return image
+        _build(recipe, progress)
+        clean(keep=[recipe.path], only=recipe.name)
+    return Image(recipe, recipe.path)
+
+
+def clean(keep: Sequence[Path] = (), only: str | None = None) -> list[Path]:
+    """Remove cached images but those in ``keep``; ``only`` names one recipe. Returns what went."""
+    gone = []
+    for path in sorted(cache_dir("images").iterdir()):
+        name = path.name.rpartition("-")[0]
+        if path.is_dir() and path not in keep and only in (None, name):
+            _remove(path)
+            gone.append(path)
+    return gone
+
+
+def _remove(path: Path) -> None:
+    """Remove a tree whose files may belong to root."""
+    if os.geteuid() == 0:
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        subprocess.run(as_root(["rm", "-rf", "--one-file-system", "--", str(path)]), check=False)
+
+
+def _build(recipe: Recipe, progress: Progress) -> None:
+    """Build in a folder next to the final one, then rename: a cut build leaves no half image."""
+    partial = recipe.path.with_suffix(".partial")
+    _remove(partial)
+    partial.mkdir(parents=True)
+    command = as_root(
+        [
+            sys.executable,
+            "-m",
+            "vmtest.image_builder",
+            str(RECIPES / f"{recipe.name}.toml"),
+            str(partial),
+            f"--mirror={mirror_of(recipe.suite) or ''}",
+            f"--owner={os.getuid()}:{os.getgid()}",
+            *(f"--aptopt={option}" for option in apt_options()),
+        ]
+    )
+    log = cache_dir("images") / f"{recipe.name}.log"
+    try:
+        with log.open("w") as sink:
+            process = subprocess.Popen(
+                command, cwd=TOP, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            )
+            assert process.stdout is not None
+            for line in process.stdout:
+                sink.write(line)
+                sink.flush()
+                progress(line.rstrip())
+        if process.wait() != 0:
+            tail = "\n    ".join(log.read_text().splitlines()[-15:])
+            raise BuildError(
+                f"image {recipe.name} could not be built (status {process.returncode});"
+                f" log: {log}; its last lines:\n    {tail}",
+                hint="vmtest doctor checks mmdebstrap, the keyring and the mirror",
+            )
+        partial.rename(recipe.path)
+    finally:
+        _remove(partial)

@@ -1,0 +1,299 @@
+# SPDX-License-Identifier: MIT
+"""A throwaway virtual machine: virtme-ng's command line, its life, its death."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Self
+
+import paramiko
+import pexpect
+from qemu.qmp.legacy import QEMUMonitorProtocol
+
+from vmtest.accel import Accelerator
+from vmtest.cache import cache_dir, locked
+from vmtest.console import Console
+from vmtest.errors import BootFailed, GuestError, GuestLost, GuestPanicked, SetupError, VmtestError
+from vmtest.guest import Guest
+from vmtest.kernels import Kernel
+from vmtest.klog import Report
+
+_names = itertools.count(1)
+
+# What boots faster, and what makes a dead kernel end QEMU instead of looking like a hung one.
+_KERNEL_ARGUMENTS = (
+    "panic=-1",
+    "oops=panic",
+    "cryptomgr.notests=1",  # seconds of self-tests under emulation
+    "mitigations=off",
+    "no_timer_check",
+    "random.trust_cpu=on",
+    "rcupdate.rcu_expedited=1",  # module removal and device teardown wait for RCU
+    "8250.nr_uarts=1",
+    "i8042.noprobe=1",
+    "audit=0",
+    "hung_task_panic=0",
+    "no5lvl",  # one level less for every emulated page walk
+)
+
+
+@dataclass(frozen=True)
+class VmConfig:
+    """What a VM is made of. ``memory`` in MiB."""
+
+    kernel: Kernel
+    accelerator: Accelerator
+    cpus: int = 2
+    memory: int = 2048
+    kernel_arguments: tuple[str, ...] = ()
+    qemu_arguments: tuple[str, ...] = ()
+    verbose_boot: bool = False
+
+
+class VM:
+    """One guest, from ``start`` to ``stop``; a context manager does both.
+
+    The guest writes only to memory: root disk and 9p shares are read-only. Its one network is
+    QEMU's user network, closed but for a port of 127.0.0.1 that QEMU chooses, so any number of VMs
+    run side by side. All files are in a temporary folder that ``stop`` removes; only the console's
+    log is where the caller wants it.
+    """
+
+    def __init__(self, config: VmConfig, log_dir: Path) -> None:
+        self.config = config
+        self.name = f"vm{next(_names)}"
+        self.log = log_dir / f"console-{self.name}.log"
+        self.boot_seconds = 0.0
+        #: Set by whoever knows that the guest is not as it was after the boot; says what is not.
+        self.dirty: str | None = None
+        self._marks = itertools.count(1)
+        self._stopping = threading.Event()
+        self._dead = threading.Event()
+        self._workdir: Path | None = None
+        self._child: pexpect.spawn[bytes] | None = None
+        self._console: Console | None = None
+        self._guest: Guest | None = None
+        self._qmp: QEMUMonitorProtocol | None = None
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_exc: object) -> None:
+        self.stop()
+
+    @property
+    def console(self) -> Console:
+        """The serial console."""
+        assert self._console is not None, f"{self.name} was not started"
+        return self._console
+
+    @property
+    def guest(self) -> Guest:
+        """Commands and files."""
+        assert self._guest is not None, f"{self.name} was not started"
+        return self._guest
+
+    @property
+    def alive(self) -> bool:
+        """Whether the guest runs, as far as its console tells."""
+        return self._console is not None and not self._dead.is_set()
+
+    def start(self) -> Self:
+        """Boot, and return when commands can be run. Raises BootFailed or SshFailed."""
+        self._workdir = Path(tempfile.mkdtemp(prefix="vmtest-"))
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        began = time.monotonic()
+        slowness = self.config.accelerator.slowness
+        try:
+            key = _login_key()
+            self._child = self._spawn(key)
+            self._console = Console(self._child, self.log, self._on_dead)
+            # The log file belongs to the run: a relative link would break when it is moved.
+            ready = self._console.wait_for(r"vmtest-init: sshd is up", 30 * slowness)
+            if ready is None:
+                raise self.explain("the guest ended before its sshd was up", BootFailed)
+            self._qmp = self._open_monitor()
+            self._guest = Guest(
+                self._ssh_port(), key, self.explain, lambda: self.alive, slowness
+            )
+        except BaseException as error:
+            self.stop()
+            if isinstance(error, GuestError) and not isinstance(error, BootFailed):
+                raise BootFailed(f"{self.name} did not boot: {error}") from error
+            raise
+        self.boot_seconds = time.monotonic() - began
+        return self
+
+    def stop(self) -> None:
+        """End the guest, at once and whatever its state; remove all it left."""
+        self._stopping.set()
+        if self._guest is not None:
+            self._guest.close()
+        if self._qmp is not None:
+            with suppress(Exception):  # it may be gone already
+                self._qmp.cmd("quit")
+            with suppress(Exception):
+                self._qmp.close()
+        self._kill()
+        if self._console is not None:
+            self._console.join(10)
+        if self._workdir is not None:
+            shutil.rmtree(self._workdir, ignore_errors=True)
+            self._workdir = None
+
+    def monitor(self, command: str) -> str:
+        """Run a command of QEMU's human monitor, such as ``info usernet``; returns its answer."""
+        assert self._qmp is not None, f"{self.name} was not started"
+        return str(self._qmp.cmd("human-monitor-command", **{"command-line": command}))
+
+    def sync_log(self, word: str) -> int:
+        """Wait until everything that the kernel has printed so far is in the console's log.
+
+        Returns the position behind it. ``word`` says in the log what the mark is for.
+        """
+        mark = f"vmtest: mark {next(self._marks)} {re.sub(r'[^ -~]', '?', word)}"
+        since = self.console.position
+        self.guest.write("/dev/kmsg", f"<5>{mark}\n")
+        match = self.console.wait_for(re.escape(mark), 10 * self.guest.slowness, since)
+        if match is None:
+            raise self.explain("the guest died", GuestLost)
+        return match.end()
+
+    def explain(self, message: str, kind: type[GuestError]) -> GuestError:
+        """The exception for ``message``: of ``kind``, or of what really happened to the guest."""
+        console = self._console
+        if console is None:
+            return kind(f"{self.name}: {message}")
+        if not self._stopping.is_set() and kind is not BootFailed:
+            # A broken connection is often the first that is seen of a panic.
+            self._dead.wait(2.0 if "Ssh" in kind.__name__ else 0.0)
+        if console.panicked and kind is not BootFailed:
+            kind, message = GuestPanicked, f"the kernel died ({message})"
+        elif console.ended and kind is not BootFailed:
+            kind, message = GuestLost, f"QEMU ended ({message})"
+        return kind(f"{self.name}: {message}", console=console.tail(), log=self.log)
+
+    def _on_dead(self) -> None:
+        """Called by the console's thread: break what waits on SSH, and do not let QEMU linger."""
+        self._dead.set()
+        if self._guest is not None:
+            self._guest.close()
+
+    def _spawn(self, key: paramiko.PKey) -> pexpect.spawn[bytes]:
+        assert self._workdir is not None
+        config = self.config
+        arguments = [
+            *_KERNEL_ARGUMENTS,
+            "loglevel=7" if config.verbose_boot else "loglevel=4",
+            f"vmtest.key={key.get_base64()}",
+            *config.kernel_arguments,
+        ]
+        qemu = [
+            "-no-reboot",
+            f"-pidfile {self._workdir}/qemu.pid",
+            f"-qmp unix:{self._workdir}/qmp,server=on,wait=off",
+            "-device virtio-net-pci,netdev=ssh,romfile=",
+            "-netdev user,id=ssh,restrict=on,hostfwd=tcp:127.0.0.1:0-:22",
+            # With a thread per vCPU, QEMU before 8.0 can go on running code that the guest's kernel
+            # has patched (static keys), which ends in an int3 oops now and then.
+            *(["-accel tcg,thread=single"] if config.accelerator.name == "tcg" else []),
+            *config.qemu_arguments,
+        ]
+        command = [
+            str(Path(sys.executable).parent / "vng"),
+            "--run", str(config.kernel.boot_path),
+            "--root-disk", str(config.kernel.image.root_disk),
+            "--root-fstype", "ext4",
+            "--systemd",  # run the image's /sbin/init: images/guest-init
+            "--force-9p",
+            "--disable-monitor",
+            "--user", "root",
+            "--name", self.name,
+            "--cpus", str(config.cpus),
+            "--memory", f"{config.memory}M",
+            *(["--disable-kvm"] if config.accelerator.name == "tcg" else []),
+            *itertools.chain.from_iterable(("--append", word) for word in arguments),
+            f"--qemu-opts={' '.join(qemu)}",
+        ]  # fmt: skip
+        # virtme-ng keeps files in the home folder; a home of its own keeps VMs apart, and leaves
+        # nothing behind. Its programs call each other through PATH.
+        path = f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
+        env = {
+            **os.environ,
+            "PATH": path,
+            "HOME": str(self._workdir),
+            "XDG_CACHE_HOME": str(self._workdir),
+            "XDG_CONFIG_HOME": str(self._workdir),
+            "TERM": "dumb",
+        }
+        return pexpect.spawn(
+            command[0], command[1:], env=env, cwd=str(self._workdir), timeout=None, echo=False,
+            dimensions=(50, 200), codec_errors="replace",
+        )  # fmt: skip
+
+    def _open_monitor(self) -> QEMUMonitorProtocol:
+        assert self._workdir is not None
+        qmp = QEMUMonitorProtocol(str(self._workdir / "qmp"))
+        qmp.settimeout(30.0)
+        qmp.connect()
+        return qmp
+
+    def _ssh_port(self) -> int:
+        """The port that QEMU chose for the guest's port 22."""
+        answer = self.monitor("info usernet")
+        match = re.search(r"TCP\[HOST_FORWARD\]\s+\d+\s+127\.0\.0\.1\s+(\d+)\s+\S+\s+22\b", answer)
+        if match is None:
+            raise VmtestError(f"QEMU does not tell its forwarded port; info usernet said:\n{answer}")
+        return int(match[1])
+
+    def _kill(self) -> None:
+        """End virtme-ng and QEMU; they are one session, with the child as its leader."""
+        if self._child is None:
+            return
+        with suppress(OSError, ValueError):
+            os.killpg(self._child.pid, signal.SIGKILL)
+        if self._workdir is not None:
+            with suppress(OSError, ValueError):
+                os.kill(int((self._workdir / "qemu.pid").read_text()), signal.SIGKILL)
+        with suppress(pexpect.ExceptionPexpect):
+            self._child.wait()
+
+
+def take_reports(vm: VM) -> list[Report]:
+    """The kernel's reports since the last call, complete: a dead guest's last one is closed."""
+    if not vm.alive:
+        vm.console.join(5)
+        vm.console.settle()
+    return vm.console.take_reports()
+
+
+def with_arguments(config: VmConfig, *arguments: str) -> VmConfig:
+    """``config`` with more words on the kernel's command line."""
+    return replace(config, kernel_arguments=(*config.kernel_arguments, *arguments))
+
+
+def _login_key() -> paramiko.PKey:
+    """The key that opens every guest of this user; made once, and only useful on this machine."""
+    path = cache_dir("ssh") / "id_ed25519"
+    with locked(cache_dir("ssh") / "lock", "making the login key", timeout=60):
+        if not path.exists():
+            try:
+                subprocess.run(
+                    ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "vmtest", "-f", str(path)],
+                    check=True, capture_output=True, text=True,
+                )  # fmt: skip
+            except (OSError, subprocess.CalledProcessError) as error:
+                raise SetupError(f"ssh-keygen failed: {error}", hint="make setup") from error
+    return paramiko.Ed25519Key.from_private_key_file(str(path))
