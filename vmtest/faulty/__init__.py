@@ -1,0 +1,11 @@
+# SPDX-License-Identifier: MIT
+"""Negative controls: a module that misbehaves on demand, and what a harness must then say."""
+
+from pathlib import Path
+
+from vmtest.faulty.faults import FAULTS, TRIGGER, After, Fault, enabled_options
+
+#: Folder with vmtest_faulty.c and its Kbuild.
+SOURCE = Path(__file__).parent
+
+__all__ = ["FAULTS", "SOURCE", "TRIGGER", "After", "Fault", "enabled_options"]
