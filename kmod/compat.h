@@ -57,8 +57,8 @@ static int fn##_adapter(struct block_device *bdev, struct hd_geometry *geo) \
 #endif
 
 /*
- * Since 6.9 the limits are given when the disk is allocated, and since 6.11
- * a queue that does not say BLK_FEAT_ROTATIONAL does not rotate.
+ * Since 6.9 the limits are given when the disk is allocated, and (since 6.11)
+ * a disk does not rotate unless they say so.
  */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 9, 0)
 static inline struct gendisk *
@@ -77,6 +77,7 @@ zosbd2_compat_set_limits(struct gendisk *disk, const struct queue_limits *lim)
 	blk_queue_max_discard_sectors(q, lim->max_hw_discard_sectors);
 	blk_queue_max_discard_segments(q, lim->max_discard_segments);
 	q->limits.discard_granularity = lim->discard_granularity;
+	blk_queue_flag_set(QUEUE_FLAG_NONROT, q);
 	return disk;
 }
 
@@ -88,18 +89,6 @@ zosbd2_compat_set_limits(struct gendisk *disk, const struct queue_limits *lim)
 	zosbd2_compat_set_limits(__blk_mq_alloc_disk(set, queuedata, &__key), \
 				 lim);					\
 })
-#endif
-
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 11, 0)
-static inline void zosbd2_compat_set_nonrot(struct gendisk *disk)
-{
-	blk_queue_flag_set(QUEUE_FLAG_NONROT, disk->queue);
-	blk_queue_flag_clear(QUEUE_FLAG_ADD_RANDOM, disk->queue);
-}
-#else
-static inline void zosbd2_compat_set_nonrot(struct gendisk *disk)
-{
-}
 #endif
 
 #endif /* _ZOSBD2_COMPAT_H */

@@ -175,14 +175,18 @@ extern unsigned int zosbd2_queue_depth;
 int zosbd2_ctl_register(void);
 void zosbd2_ctl_unregister(void);
 
-/* zosbd2_dev.c */
+/* zosbd2_registry.c */
 struct zosbd2_device *zosbd2_dev_get_by_id(u32 handle_id);
 struct zosbd2_device *zosbd2_dev_get_by_name(const char *name);
+void zosbd2_dev_list(struct zosbd2_device_list *list);
+int zosbd2_registry_add(struct zosbd2_device *new);
+void zosbd2_registry_remove(struct zosbd2_device *dev);
+
+/* zosbd2_dev.c */
 void zosbd2_dev_put(struct zosbd2_device *dev);
 int zosbd2_dev_create(const struct zosbd2_create *req, u32 *handle_id);
 int zosbd2_dev_destroy(struct zosbd2_device *dev);
 int zosbd2_dev_destroy_forced(struct zosbd2_device *dev);
-void zosbd2_dev_list(struct zosbd2_device_list *list);
 int zosbd2_dev_init(void);
 void zosbd2_dev_exit(void);
 

@@ -199,7 +199,7 @@ void zosbd2_blk_kill(struct zosbd2_device *dev)
 	LIST_HEAD(ending);
 
 	spin_lock(&dev->lock);
-	dev->gone = true;
+	WRITE_ONCE(dev->gone, true);
 	for (i = 0; i < dev->queue_depth; i++) {
 		slot = &dev->slots[i];
 		switch (slot->state) {

@@ -16,6 +16,10 @@
 
 #include "zosbd2.h"
 
+#ifndef CONFIG_64BIT
+#error "the layouts of the classic protocol are those of 64-bit processes"
+#endif
+
 /* What a create reads; the results follow. */
 #define ZOSBD2_CREATE_IN_BYTES	offsetof(struct zosbd2_create, handle_id)
 
@@ -25,8 +29,8 @@ static_assert(sizeof(struct zosbd2_device_status) == 72);
 
 /*
  * A name becomes the name of a node and of sysfs directories, and goes
- * through the scripts of others: no path, no white space, nothing hidden,
- * nothing that looks like an option.  The set is udev's.
+ * through the scripts of others: no path, no white space, nothing that a shell
+ * or udev treats specially, nothing hidden, nothing that looks like an option.
  */
 static int zosbd2_check_name(const char *name)
 {
@@ -38,7 +42,7 @@ static int zosbd2_check_name(const char *name)
 		return -EINVAL;
 	for (i = 0; i < len; i++)
 		if (!isascii(name[i]) ||
-		    (!isalnum(name[i]) && !strchr("#+-.:=@_", name[i])))
+		    (!isalnum(name[i]) && !strchr("-._", name[i])))
 			return -EINVAL;
 	return 0;
 }
@@ -106,9 +110,13 @@ static int zosbd2_destroy(struct zosbd2_device *dev, bool force)
 	return ret;
 }
 
-/* Write the result of a destroy; an interrupted one says EINTR there. */
-static int zosbd2_put_error(int ret, __s32 __user *error)
+/* Destroy, and say so twice; what was interrupted says EINTR in the field. */
+static int zosbd2_destroy_reporting(struct zosbd2_device *dev, bool force,
+				    __s32 __user *error)
 {
+	int ret;
+
+	ret = zosbd2_destroy(dev, force);
 	if (put_user(ret == -ERESTARTSYS ? -EINTR : ret, error))
 		return -EFAULT;
 	return ret;
@@ -118,11 +126,12 @@ static int zosbd2_ctl_destroy_by_id(struct zosbd2_destroy_by_id __user *arg)
 {
 	u32 handle_id, force;
 
+	/* Do not destroy what cannot be reported. */
 	if (get_user(handle_id, &arg->handle_id) ||
-	    get_user(force, &arg->force))
+	    get_user(force, &arg->force) || put_user(0, &arg->error))
 		return -EFAULT;
-	return zosbd2_put_error(zosbd2_destroy(zosbd2_dev_get_by_id(handle_id),
-					       force), &arg->error);
+	return zosbd2_destroy_reporting(zosbd2_dev_get_by_id(handle_id), force,
+					&arg->error);
 }
 
 /* An invalid name is nobody's: ENOENT rather than EINVAL. */
@@ -139,10 +148,10 @@ static int zosbd2_ctl_destroy_by_name(struct zosbd2_destroy_by_name __user *arg)
 	u32 force;
 
 	if (copy_from_user(name, arg->device_name, sizeof(name)) ||
-	    get_user(force, &arg->force))
+	    get_user(force, &arg->force) || put_user(0, &arg->error))
 		return -EFAULT;
-	return zosbd2_put_error(zosbd2_destroy(zosbd2_get_by_user_name(name),
-					       force), &arg->error);
+	return zosbd2_destroy_reporting(zosbd2_get_by_user_name(name), force,
+					&arg->error);
 }
 
 /* Goes on when one cannot be destroyed; the first error is the result. */

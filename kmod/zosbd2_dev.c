@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * zosbd2: the registry of devices, and their life from create to destroy.
+ * zosbd2: the life of a device, from create to destroy.
  *
  * Lifetime
  * --------
@@ -20,16 +20,15 @@
  * -----
  *	disk->open_mutex
  *	  dev->lock		(spinlock, process context only)
- *	zosbd2_registry_lock	(mutex)
- *	  dev->lock
+ *	zosbd2_registry_lock	(mutex, see zosbd2_registry.c)
  *
- * zosbd2_registry_lock protects the list and the handles.  It is never held
- * over anything that waits for I/O, so that a device that hangs does not
- * block the others.  dev->lock protects everything in a device that changes.
- * Nothing sleeps under it and no request is ended under it.
+ * These two never nest.  dev->lock protects everything in a device that
+ * changes.  Nothing sleeps under it and no request is ended under it.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
+#include <linux/atomic.h>
+#include <linux/completion.h>
 #include <linux/device.h>
 #include <linux/err.h>
 #include <linux/log2.h>
@@ -41,14 +40,12 @@
 
 #include "zosbd2.h"
 
-static DEFINE_MUTEX(zosbd2_registry_lock);
-static LIST_HEAD(zosbd2_devices);	/* in the order of their creation */
-static unsigned int zosbd2_nr_devices;
-static u32 zosbd2_last_handle;
-
-/* Devices whose memory is still there; unloading waits for them. */
-static atomic_t zosbd2_nr_allocated = ATOMIC_INIT(0);
-static DECLARE_WAIT_QUEUE_HEAD(zosbd2_all_freed);
+/*
+ * Devices whose memory is still there, and one for the module itself, which
+ * waits for the others when it is unloaded.
+ */
+static atomic_t zosbd2_nr_allocated = ATOMIC_INIT(1);
+static DECLARE_COMPLETION(zosbd2_all_freed);
 
 /* Runs the write-back of unforced destroys, so that they can be interrupted. */
 static struct workqueue_struct *zosbd2_sync_wq;
@@ -61,7 +58,7 @@ static void zosbd2_dev_free(struct kref *ref)
 	kvfree(dev->slots);
 	kfree_rcu(dev, rcu);
 	if (atomic_dec_and_test(&zosbd2_nr_allocated))
-		wake_up_all(&zosbd2_all_freed);
+		complete(&zosbd2_all_freed);
 }
 
 /**
@@ -71,124 +68,6 @@ static void zosbd2_dev_free(struct kref *ref)
 void zosbd2_dev_put(struct zosbd2_device *dev)
 {
 	kref_put(&dev->ref, zosbd2_dev_free);
-}
-
-static bool zosbd2_dev_is_findable(struct zosbd2_device *dev)
-{
-	u8 state = READ_ONCE(dev->state);
-
-	return state == ZOSBD2_DEV_LIVE || state == ZOSBD2_DEV_SYNCING;
-}
-
-/**
- * zosbd2_dev_get_by_id - look a device up by its handle
- * @handle_id: the handle
- *
- * Return: the device with a reference, or NULL.
- */
-struct zosbd2_device *zosbd2_dev_get_by_id(u32 handle_id)
-{
-	struct zosbd2_device *dev, *found = NULL;
-
-	mutex_lock(&zosbd2_registry_lock);
-	list_for_each_entry(dev, &zosbd2_devices, node) {
-		if (dev->handle_id == handle_id &&
-		    zosbd2_dev_is_findable(dev)) {
-			kref_get(&dev->ref);
-			found = dev;
-			break;
-		}
-	}
-	mutex_unlock(&zosbd2_registry_lock);
-	return found;
-}
-
-/**
- * zosbd2_dev_get_by_name - look a device up by its name
- * @name: the name
- *
- * Return: the device with a reference, or NULL.
- */
-struct zosbd2_device *zosbd2_dev_get_by_name(const char *name)
-{
-	struct zosbd2_device *dev, *found = NULL;
-
-	mutex_lock(&zosbd2_registry_lock);
-	list_for_each_entry(dev, &zosbd2_devices, node) {
-		if (!strcmp(dev->name, name) && zosbd2_dev_is_findable(dev)) {
-			kref_get(&dev->ref);
-			found = dev;
-			break;
-		}
-	}
-	mutex_unlock(&zosbd2_registry_lock);
-	return found;
-}
-
-/**
- * zosbd2_dev_list - list the handles of all devices
- * @list: filled in
- */
-void zosbd2_dev_list(struct zosbd2_device_list *list)
-{
-	struct zosbd2_device *dev;
-
-	memset(list, 0, sizeof(*list));
-	mutex_lock(&zosbd2_registry_lock);
-	list_for_each_entry(dev, &zosbd2_devices, node)
-		if (zosbd2_dev_is_findable(dev))
-			list->handle_id[list->num_devices++] = dev->handle_id;
-	mutex_unlock(&zosbd2_registry_lock);
-}
-
-static bool zosbd2_handle_is_used(u32 handle_id)
-	__must_hold(&zosbd2_registry_lock)
-{
-	struct zosbd2_device *dev;
-
-	list_for_each_entry(dev, &zosbd2_devices, node)
-		if (dev->handle_id == handle_id)
-			return true;
-	return false;
-}
-
-/* Give a new device its handle, and its name if nobody of ours has it. */
-static int zosbd2_register(struct zosbd2_device *new)
-{
-	struct zosbd2_device *dev;
-	int ret = 0;
-
-	mutex_lock(&zosbd2_registry_lock);
-	list_for_each_entry(dev, &zosbd2_devices, node) {
-		if (!strcmp(dev->name, new->name)) {
-			ret = -EEXIST;
-			goto out_unlock;
-		}
-	}
-	if (zosbd2_nr_devices >= zosbd2_max_devices) {
-		ret = -EINVAL;
-		goto out_unlock;
-	}
-	do {
-		zosbd2_last_handle++;
-	} while (!zosbd2_last_handle ||
-		 zosbd2_handle_is_used(zosbd2_last_handle));
-	new->handle_id = zosbd2_last_handle;
-	kref_get(&new->ref);
-	list_add_tail(&new->node, &zosbd2_devices);
-	zosbd2_nr_devices++;
-out_unlock:
-	mutex_unlock(&zosbd2_registry_lock);
-	return ret;
-}
-
-static void zosbd2_unregister(struct zosbd2_device *dev)
-{
-	mutex_lock(&zosbd2_registry_lock);
-	list_del(&dev->node);
-	zosbd2_nr_devices--;
-	mutex_unlock(&zosbd2_registry_lock);
-	zosbd2_dev_put(dev);
 }
 
 /*
@@ -230,7 +109,7 @@ static void zosbd2_sync_work(struct work_struct *work)
 	err = sync_blockdev(dev->disk->part0);
 
 	spin_lock(&dev->lock);
-	dev->sync_done = number;
+	WRITE_ONCE(dev->sync_done, number);
 	dev->sync_err = err;
 	spin_unlock(&dev->lock);
 	wake_up_all(&dev->sync_wait);
@@ -293,7 +172,6 @@ static int zosbd2_dev_alloc_disk(struct zosbd2_device *dev)
 		blk_mq_free_tag_set(&dev->tag_set);
 		return PTR_ERR(disk);
 	}
-	zosbd2_compat_set_nonrot(disk);
 	strscpy(disk->disk_name, dev->name, sizeof(disk->disk_name));
 	/*
 	 * No partitions: a scan would read from a device that nobody serves
@@ -306,6 +184,20 @@ static int zosbd2_dev_alloc_disk(struct zosbd2_device *dev)
 					   SECTOR_SHIFT));
 	dev->disk = disk;
 	return 0;
+}
+
+/* Move a device from one of the states in the mask @from to another. */
+static bool zosbd2_dev_move(struct zosbd2_device *dev, unsigned int from,
+			    enum zosbd2_dev_state to)
+{
+	bool moved;
+
+	spin_lock(&dev->lock);
+	moved = from & BIT(dev->state);
+	if (moved)
+		WRITE_ONCE(dev->state, to);
+	spin_unlock(&dev->lock);
+	return moved;
 }
 
 /**
@@ -324,7 +216,7 @@ int zosbd2_dev_create(const struct zosbd2_create *req, u32 *handle_id)
 	dev = zosbd2_dev_alloc(req);
 	if (!dev)
 		return -ENOMEM;
-	ret = zosbd2_register(dev);
+	ret = zosbd2_registry_add(dev);
 	if (ret)
 		goto out_put;
 	ret = zosbd2_dev_alloc_disk(dev);
@@ -345,9 +237,7 @@ int zosbd2_dev_create(const struct zosbd2_create *req, u32 *handle_id)
 	*handle_id = dev->handle_id;
 	pr_info("%s: created, handle %u, %llu blocks of %u bytes\n", dev->name,
 		dev->handle_id, dev->blocks, ZOSBD2_BLOCK_SIZE);
-	spin_lock(&dev->lock);
-	dev->state = ZOSBD2_DEV_LIVE;
-	spin_unlock(&dev->lock);
+	zosbd2_dev_move(dev, BIT(ZOSBD2_DEV_CREATING), ZOSBD2_DEV_LIVE);
 	zosbd2_dev_put(dev);
 	return 0;
 
@@ -355,7 +245,7 @@ out_put_disk:
 	put_disk(dev->disk);
 	blk_mq_free_tag_set(&dev->tag_set);
 out_unregister:
-	zosbd2_unregister(dev);
+	zosbd2_registry_remove(dev);
 out_put:
 	zosbd2_dev_put(dev);
 	return ret;
@@ -372,7 +262,7 @@ static void zosbd2_remove(struct zosbd2_device *dev)
 	cancel_work_sync(&dev->sync_work);
 	blk_mq_free_tag_set(&dev->tag_set);
 	pr_info("%s: destroyed\n", dev->name);
-	zosbd2_unregister(dev);
+	zosbd2_registry_remove(dev);
 	put_disk(disk);
 }
 
@@ -382,20 +272,6 @@ static void zosbd2_remove_dead(struct zosbd2_device *dev)
 	zosbd2_blk_kill(dev);
 	blk_mark_disk_dead(dev->disk);
 	zosbd2_remove(dev);
-}
-
-/* Move a device from one of the states in the mask @from to another. */
-static bool zosbd2_dev_move(struct zosbd2_device *dev, unsigned int from,
-			    enum zosbd2_dev_state to)
-{
-	bool moved;
-
-	spin_lock(&dev->lock);
-	moved = from & BIT(dev->state);
-	if (moved)
-		dev->state = to;
-	spin_unlock(&dev->lock);
-	return moved;
 }
 
 /**
@@ -429,7 +305,7 @@ static int zosbd2_claim(struct zosbd2_device *dev)
 	else if (dev->state == ZOSBD2_DEV_SYNCING || zosbd2_client_in_use(dev))
 		ret = -EBUSY;
 	else
-		dev->state = ZOSBD2_DEV_SYNCING;
+		WRITE_ONCE(dev->state, ZOSBD2_DEV_SYNCING);
 	spin_unlock(&dev->lock);
 	mutex_unlock(&dev->disk->open_mutex);
 	return ret;
@@ -529,6 +405,9 @@ void zosbd2_dev_exit(void)
 		zosbd2_dev_destroy_forced(dev);
 		zosbd2_dev_put(dev);
 	}
-	wait_event(zosbd2_all_freed, !atomic_read(&zosbd2_nr_allocated));
+	if (!atomic_dec_and_test(&zosbd2_nr_allocated))
+		wait_for_completion(&zosbd2_all_freed);
+	/* A dispatch that woke a server may still be on its way out. */
+	synchronize_rcu();
 	destroy_workqueue(zosbd2_sync_wq);
 }

@@ -148,6 +148,7 @@ static bool zosbd2_finish_read(struct zosbd2_device *dev,
 
 	spin_lock(&dev->lock);
 	if (copied || slot->doomed) {
+		trace_zosbd2_answered(dev->handle_id, slot->id, 0);
 		zosbd2_blk_end(dev, slot,
 			       slot->doomed ? BLK_STS_IOERR : BLK_STS_OK);
 		return true;
@@ -186,8 +187,9 @@ static int zosbd2_answer(struct zosbd2_device *dev,
 			spin_unlock(&dev->lock);
 			return -EINVAL;
 		}
-		trace_zosbd2_answered(dev->handle_id, slot->id, tail->error);
 		if (tail->error || req_op(rq) != REQ_OP_READ) {
+			trace_zosbd2_answered(dev->handle_id, slot->id,
+					      tail->error);
 			zosbd2_blk_end(dev, slot, tail->error ?
 				       BLK_STS_IOERR : BLK_STS_OK);
 			return 0;
