@@ -29,8 +29,9 @@ _DUMP_BEGIN = re.compile(
 )
 # Stacks of somebody else, printed for comparison.
 _ASIDE = re.compile(
-    r"(?:INFO: )?(?:Allocated|Freed|Last potentially|Second to last potentially|Uninit was"
-    r"|The buggy address|Local variable|allocated by|freed by|page last|page_owner|Memory state"
+    r"(?:INFO: )?(?:Preemption disabled at|Allocated|Freed|Last potentially"
+    r"|Second to last potentially|Uninit was|The buggy address"
+    r"|Local variable|allocated by|freed by|page last|page_owner|Memory state"
     r"|Showing all locks|kfence-#|Slab 0x|Object 0x)\b.*"
     r"|-> #\d+ \(|.*(?:registered|created|acquired|INITIAL USE|IRQ-\S+) at:|.*kthread stack dump:"
     r"|.*where RCU GP kthread last ran:"
@@ -81,6 +82,8 @@ class Builder:
         self._stack_aside = False
         self._lock_at: Frame | None = None
         self._lock_at_next = False
+        #: A symbolized log repeats the header for each function inlined at that place.
+        self._inlined = False
         self._last_unloaded: str | None = None
         self._dropped = False
 
@@ -108,6 +111,8 @@ class Builder:
             return True
         if family.role is Role.FOLLOW:
             return self.phase is Phase.HEADER or family.kind is self.kind in _FOLLOWED_LATE
+        if self._inlined and self.phase is Phase.HEADER and family.kind is self.kind:
+            return True
         return self.announced_only and len(self.lines) <= _MAX_ANNOUNCEMENT
 
     def header(self, line: Line, family: Family, match: re.Match[str]) -> None:
@@ -122,6 +127,7 @@ class Builder:
             for name, value in groups.items():
                 self._groups.setdefault(name, value)
         self._roles.add(family.role)
+        self._inlined = line.text.endswith(" [inline]")
         self._keep(line)
         self.stamped = self.stamped or line.stamped
         if "Kernel panic" in line.text:

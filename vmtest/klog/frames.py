@@ -134,7 +134,9 @@ def entry(frames: Sequence[Frame]) -> tuple[Frame, str] | None:
         return None
     modules = [frame for frame in work if frame.module and not is_helper(frame.function)]
     if modules:
-        return modules[-1], modules[-1].function
+        # The innermost module is at work; another one further out has only called it.
+        outermost = [frame for frame in modules if frame.module == modules[0].module][-1]
+        return outermost, outermost.function
     for index, frame in enumerate(work):
         if call := _ENTRY_POINT.fullmatch(frame.function):
             return frame, "sys_" + call["call"].removeprefix("k").removeprefix("sys_")
@@ -154,5 +156,7 @@ def _after_interrupt(frames: Sequence[Frame]) -> list[Frame]:
             last = index
     rest = list(frames[last + 1 :])
     before = [frame for frame in frames[: last + 1] if not is_machinery(frame.function)]
-    # A dump from an NMI shows the interrupted program counter first, and no interrupt frames.
-    return rest if any(frame.symbol for frame in rest) else before
+    if not any(frame.symbol for frame in rest):
+        return before
+    # The interrupted program counter is printed first, then the interrupt's own frames.
+    return [frame for frame in before if frame.pc] + rest

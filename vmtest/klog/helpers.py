@@ -26,7 +26,8 @@ _HELPERS = _names(
     r" do_error_trap do_trap\w* do_invalid_op \w*exc_\w+ asm_\w+ invalid_op \w*_trap"
     r" page_fault\w* do_page_fault do_user_addr_fault do_kern_addr_fault bad_area\w*"
     r" __bad_area\w* no_context page_fault_oops kernelmode_fixup_or_oops\w* exc_page_fault"
-    r" search_exception\w* __do_kernel_fault do_translation_fault do_mem_abort do_bad_area"
+    r" search_exception\w* __do_kernel_fault do_translation_fault do_tag_\w+ do_sea do_bad"
+    r" do_mem_abort do_bad_area"
     r" do_alignment_fault do_serror el[01]\w* general_protection error_entry ret_from_exception"
     r" program_check_\w+ machine_check\w* die_kernel_fault do_kernel_\w*fault do_DataAbort"
     r" __invalid_\w+ _*sanitizer\w* entry_SYSCALL_64\w* refcount_error_report",

@@ -135,7 +135,10 @@ class LogParser:
         if self._messages % 64 == 0:
             self._close_old()
         stream = line.caller or ""
-        ruled = any(_RULER.match(before.text) for before in self._preludes.get(stream, ()))
+        ruled = any(
+            _RULER.match(before.text) and before.stamped == line.stamped
+            for before in self._preludes.get(stream, ())
+        )
         hit = match_family(line.text, stamped=line.stamped, ruled=ruled)
         if hit:
             self._header(stream, line, *hit)
