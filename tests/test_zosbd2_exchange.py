@@ -6,14 +6,13 @@ from __future__ import annotations
 import errno
 import struct
 from collections.abc import Callable
-from dataclasses import replace
 from typing import cast
 
 import pytest
 import zosbd2
 from zosbd2 import abi
 from zosbd2.exchange import DeviceNode
-from zosbd2.ioctl import Memory
+from zosbd2.syscall import Memory
 
 Module = Callable[[bytearray | memoryview], None]
 """Plays the module: changes the memory of a call as the module would."""
@@ -75,7 +74,7 @@ def interrupted(*, wrote_number: int | None) -> Module:
 
 def test_first_call_has_nothing_to_answer() -> None:
     exchange, node = exchange_with(message(8086))
-    assert exchange.call() == zosbd2.Gone()
+    assert exchange.call() == zosbd2.Gone(handle=7)
     assert struct.unpack_from("<I4xI", node.seen[0]) == (7, 30)
 
 
@@ -109,7 +108,7 @@ def test_read_answer_carries_its_data() -> None:
 def test_answer_can_be_wrong_in_every_field() -> None:
     exchange, node = exchange_with(request(41, (0, 4096)), message(8086))
     right = exchange.fetch_request().answer()
-    wrong = replace(right, operation=37, operation_id=1, error=-5, total_length=3, handle=8)
+    wrong = right._replace(operation=37, operation_id=1, error=-5, total_length=3, handle=8)
     exchange.call(wrong)
     assert struct.unpack_from("<I4xI", node.seen[1]) == (8, 37)
     assert struct.unpack_from("<Q", node.seen[1], 32) == (3,)

@@ -31,8 +31,8 @@ static const char *explain_create(int error)
 {
 	switch (error) {
 	case -EEXIST:
-		return "the name is taken: choose another, or destroy that device first "
-		       "(\"zosbd2ctl list\" shows all)";
+		return "the name is taken, by a device (\"zosbd2ctl list\" shows all) or by another "
+		       "file below /dev: choose another, or destroy that device first";
 	case -ENAMETOOLONG:
 		return "a device's name has at most 31 bytes";
 	case -ERANGE:

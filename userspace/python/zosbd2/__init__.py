@@ -24,7 +24,6 @@ from .errors import (
     Zosbd2Error,
 )
 from .exchange import DeviceNode, Exchange
-from .ioctl import ioctl
 from .messages import (
     Answer,
     Gone,
@@ -37,6 +36,7 @@ from .messages import (
     Unknown,
 )
 from .server import Handler, Server, served
+from .syscall import ioctl
 from .wake import WAKE_SIGNAL, install_wake_handler
 
 __all__ = [

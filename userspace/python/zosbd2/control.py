@@ -7,19 +7,17 @@ import contextlib
 import errno
 import os
 import time
-from dataclasses import dataclass
-from typing import Self
+from typing import NamedTuple, Self
 
 from . import abi
 from .abi import ControlCall
 from .errors import NoSuchDevice, error_for, open_error_for
-from .ioctl import Memory, ioctl
+from .syscall import Memory, ioctl
 
 _RETRY_SECONDS = 0.02
 
 
-@dataclass(frozen=True, slots=True)
-class DeviceStatus:
+class DeviceStatus(NamedTuple):
     """What a device is like."""
 
     handle: int

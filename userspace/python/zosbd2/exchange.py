@@ -7,14 +7,12 @@ import errno
 import os
 import stat
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
 from . import abi
 from .abi import DeviceCall, Operation
 from .errors import DeviceGone, error_for
-from .ioctl import Memory, ioctl
 from .messages import (
     Answer,
     Gone,
@@ -26,6 +24,7 @@ from .messages import (
     ShutdownWanted,
     Unknown,
 )
+from .syscall import Memory, ioctl
 from .wake import interrupt_after
 
 _NODE_RETRY_SECONDS = 0.005
@@ -80,7 +79,7 @@ class Exchange:
         first = exchange.fetch_request()
         second = exchange.fetch_request()
         exchange.hand_in(second.answer())
-        exchange.hand_in(replace(first.answer(), operation=Operation.WRITE_RESPONSE))
+        exchange.hand_in(first.answer()._replace(operation=Operation.WRITE_RESPONSE))
 
     ``put``, ``transact`` and ``take`` are the parts of ``call``, for tests that change
     the memory in between.
@@ -115,7 +114,7 @@ class Exchange:
             return self.interruption()
         message = self.take()
         if isinstance(message, Request) and message.operation is Operation.WRITE_REQUEST:
-            return replace(message, data=bytes(self.data[: message.total_length]))
+            return message._replace(data=bytes(self.data[: message.total_length]))
         return message
 
     def fetch_request(self, answer: Answer | None = None, *, timeout: float = 5.0) -> Request:
@@ -166,14 +165,14 @@ class Exchange:
 
     def take(self) -> Message:
         """Read the message that is in the memory.  A write's data stays where it is."""
-        _, operation, _, _ = abi.OPERATION_HEADER.unpack_from(self.memory, 0)
+        handle, operation, _, number = abi.OPERATION_HEADER.unpack_from(self.memory, 0)
         match operation:
             case Operation.READ_REQUEST | Operation.WRITE_REQUEST | Operation.DISCARD_REQUEST:
                 return self._request(Operation(operation))
             case Operation.DEVICE_GONE:
-                return Gone()
+                return Gone(handle)
             case Operation.NO_REQUEST:
-                return NoRequest()
+                return NoRequest(number)
             case Operation.SIGNAL:
                 (action,) = abi.OPERATION_SIGNAL.unpack_from(self.memory, abi.PACKET_OFFSET)
                 return ShutdownWanted(action)

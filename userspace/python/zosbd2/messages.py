@@ -1,24 +1,25 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What module and server say to each other on a block device."""
+"""What module and server say to each other on a block device.
+
+The values are named tuples, as Debian's python3-minimal has no dataclasses.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from .abi import RESPONSE_TO, Operation
 
 
-@dataclass(frozen=True, slots=True)
-class Segment:
+class Segment(NamedTuple):
     """A contiguous piece of the device, in bytes."""
 
     start: int
     length: int
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What goes to the module.  Any field may be wrong on purpose: see dataclasses.replace."""
+class Answer(NamedTuple):
+    """What goes to the module.  Any field may be wrong on purpose: see its ``_replace``."""
 
     operation: int
     operation_id: int = 0
@@ -32,8 +33,7 @@ class Answer:
     """None: the device's own."""
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """A read, write or discard."""
 
     operation: Operation
@@ -53,7 +53,7 @@ class Request:
         """The right answer; *data* is for reads and is zeroes if left out."""
         if self.operation is Operation.READ_REQUEST and data is None and not error:
             data = bytes(self.total_length)
-        return replace(self.answer_in_place(error), data=data)
+        return self.answer_in_place(error)._replace(data=data)
 
     def answer_in_place(self, error: int = 0) -> Answer:
         """The right answer for a read whose data is already where it has to be."""
@@ -65,8 +65,7 @@ class Request:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Interrupted:
+class Interrupted(NamedTuple):
     """A signal ended the wait."""
 
     signal_number: int
@@ -74,25 +73,25 @@ class Interrupted:
     """Whether the module has the answer that went in with the call."""
 
 
-@dataclass(frozen=True, slots=True)
-class NoRequest:
+class NoRequest(NamedTuple):
     """The wait ended without a request: call again."""
 
+    signal_number: int
 
-@dataclass(frozen=True, slots=True)
-class ShutdownWanted:
+
+class ShutdownWanted(NamedTuple):
     """The module asks the server to shut down."""
 
     signal_action: int
 
 
-@dataclass(frozen=True, slots=True)
-class Gone:
+class Gone(NamedTuple):
     """The device was destroyed: do not call again."""
 
+    handle: int
 
-@dataclass(frozen=True, slots=True)
-class Unknown:
+
+class Unknown(NamedTuple):
     """A message of a kind that this package does not know."""
 
     operation: int

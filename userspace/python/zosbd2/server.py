@@ -14,8 +14,8 @@ from .abi import Operation
 from .control import Control
 from .errors import NoSuchDevice
 from .exchange import DeviceNode, Exchange
-from .ioctl import RELEASES_LOCK
 from .messages import Answer, Gone, Request
+from .syscall import RELEASES_LOCK
 from .wake import WAKE_SIGNAL, install_wake_handler
 
 _NUDGE_SECONDS = 0.02

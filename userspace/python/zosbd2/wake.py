@@ -9,7 +9,7 @@ import threading
 from collections.abc import Iterator
 from types import FrameType
 
-from .ioctl import RELEASES_LOCK
+from .syscall import RELEASES_LOCK
 
 WAKE_SIGNAL = signal.SIGRTMIN + 5
 """Sent to a thread whose wait is to end.  SIGURG would not do: servers never see it."""
