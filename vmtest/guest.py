@@ -247,6 +247,21 @@ class Process:
             f"{self.line} did not say {text!r} within {timeout:.0f} s{seen}", GuestTimeout
         )
 
+    def next_line(self, number: int, timeout: float) -> str:
+        """Line ``number`` (from 0) of its standard output, awaited for ``timeout`` real seconds."""
+        with self._changed:
+            self._changed.wait_for(
+                lambda: self._printed["stdout"].count(b"\n") > number + 1 or not self._reading, timeout
+            )
+            lines = self._printed["stdout"].split(b"\n")[1:]
+        if len(lines) > number + 1:
+            return lines[number].decode()
+        kind = GuestTimeout if self._reading else CommandFailed
+        raise self._explain(
+            f"{self.line} printed no line {number} within {timeout:.0f} s"
+            f"\n  stderr: {_shorten(self.stderr)}", kind
+        )
+
     def wait(self, timeout: float = 60.0) -> Completed:
         """Wait for its end."""
         timeout *= self._guest.slowness

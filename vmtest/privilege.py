@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 from collections.abc import Sequence
 
 from vmtest.errors import SetupError
@@ -20,3 +21,8 @@ def as_root(argv: Sequence[str]) -> list[str]:
     if shutil.which("sudo") is None:
         raise SetupError(f"{argv[0]} needs root", hint="run as root, or install sudo")
     return ["sudo", "--preserve-env=PYTHONPATH", *argv]
+
+
+def run_in_terminal(argv: Sequence[str] | str) -> int:
+    """Run an interactive command on the user's terminal; returns its status."""
+    return subprocess.run(argv, shell=isinstance(argv, str), check=False).returncode

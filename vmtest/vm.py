@@ -76,8 +76,7 @@ class VM:
         self.name = f"vm{next(_names)}"
         self.log = log_dir / f"console-{self.name}.log"
         self.boot_seconds = 0.0
-        #: Set by whoever knows that the guest is not as it was after the boot; says what is not.
-        self.dirty: str | None = None
+        self._port = 0
         self._marks = itertools.count(1)
         self._stopping = threading.Event()
         self._dead = threading.Event()
@@ -120,13 +119,13 @@ class VM:
             key = _login_key()
             self._child = self._spawn(key)
             self._console = Console(self._child, self.log, self._on_dead)
-            # The log file belongs to the run: a relative link would break when it is moved.
             ready = self._console.wait_for(r"vmtest-init: sshd is up", 30 * slowness)
             if ready is None:
                 raise self.explain("the guest ended before its sshd was up", BootFailed)
             self._qmp = self._open_monitor()
+            self._port = self._ssh_port()
             self._guest = Guest(
-                self._ssh_port(), key, self.explain, lambda: self.alive, slowness
+                self._port, key, self.explain, lambda: self.alive, slowness
             )
         except BaseException as error:
             self.stop()
@@ -157,6 +156,11 @@ class VM:
         """Run a command of QEMU's human monitor, such as ``info usernet``; returns its answer."""
         assert self._qmp is not None, f"{self.name} was not started"
         return str(self._qmp.cmd("human-monitor-command", **{"command-line": command}))
+
+    def ssh_command(self) -> str:
+        """The command line with which a person gets a shell in this guest."""
+        options = "-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR"
+        return f"ssh {options} -i {_key_path()} -p {self._port} root@127.0.0.1"
 
     def sync_log(self, word: str) -> int:
         """Wait until everything that the kernel has printed so far is in the console's log.
@@ -284,9 +288,13 @@ def with_arguments(config: VmConfig, *arguments: str) -> VmConfig:
     return replace(config, kernel_arguments=(*config.kernel_arguments, *arguments))
 
 
+def _key_path() -> Path:
+    return cache_dir("ssh") / "id_ed25519"
+
+
 def _login_key() -> paramiko.PKey:
     """The key that opens every guest of this user; made once, and only useful on this machine."""
-    path = cache_dir("ssh") / "id_ed25519"
+    path = _key_path()
     with locked(cache_dir("ssh") / "lock", "making the login key", timeout=60):
         if not path.exists():
             try:

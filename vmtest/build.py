@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: MIT
+"""Compile a kernel module, or userspace, inside an image: with its compiler, libraries, headers.
+
+The sources are copied into the cache under a key of their content and of what compiles them, so
+an unchanged source is never compiled twice. Compiling is native also where guests are emulated:
+it runs in the image's tree, in a mount namespace of its own.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from vmtest.cache import cache_dir, content_key, locked, tree_key
+from vmtest.errors import BuildError
+from vmtest.images import TOP, Image
+from vmtest.kernels import Kernel
+from vmtest.privilege import as_root
+
+_TIMEOUT = 1200.0
+
+# Run by a shell that owns a fresh mount namespace. $1 is the image's tree, $2 the owner of what is
+# built, $3 the folder that becomes /build, $4 a kernel tree or nothing, then the command.
+_ENTER = """
+set -e
+root=$1 owner=$2 work=$3 tree=$4
+shift 4
+mount --make-rprivate /
+mount --bind /dev "$root/dev"
+mount -t proc proc "$root/proc"
+mount -t tmpfs build "$root/mnt"
+mkdir "$root/mnt/build"
+mount --bind "$work" "$root/mnt/build"
+if [ -n "$tree" ]; then
+	mkdir -p "$root$tree"
+	mount --bind "$tree" "$root$tree"
+fi
+status=0
+chroot "$root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/ LC_ALL=C.UTF-8 "$@" || status=$?
+chown -R "$owner" "$work"
+exit $status
+"""
+
+#: Where the build folder is, seen from inside.
+INSIDE = Path("/mnt/build")
+
+
+@dataclass(frozen=True)
+class Built:
+    """What a build left: its folder in the cache, and all that the compiler said."""
+
+    path: Path
+    log: str
+
+    @property
+    def warnings(self) -> list[str]:
+        """The compiler's and modpost's warnings, one a line."""
+        return [line for line in self.log.splitlines() if "warning:" in line or "WARNING:" in line]
+
+
+def module(kernel: Kernel, source: Path) -> Built:
+    """Build the out-of-tree module in ``source`` (a Kbuild file and sources) with ``W=1``.
+
+    The folder holds the .ko with its debug information. Raises BuildError with the compiler's
+    last lines.
+    """
+    identity = [kernel.image.recipe.key, kernel.release]
+    if kernel.tree is not None:
+        symbols = kernel.tree / "Module.symvers"
+        identity += [str(kernel.tree), str(symbols.stat().st_mtime_ns)]
+    command = ["make", "-j", str(os.cpu_count()), "-C", str(kernel.build_dir), f"M={INSIDE}", "W=1", "modules"]
+    return _build(kernel.image, [source], identity, command, tree=kernel.tree)
+
+
+def userspace(image: Image, sources: Iterable[Path], folder: str, prefix: str) -> Built:
+    """Run ``make install`` in ``folder`` of copies of ``sources``; ``path/root`` is the result."""
+    command = [
+        "make", "-j", str(os.cpu_count()), "-C", str(INSIDE / folder),
+        f"DESTDIR={INSIDE}/root", f"PREFIX={prefix}", "install",
+    ]  # fmt: skip
+    return _build(image, list(sources), [image.recipe.key, prefix], command, keep_names=True)
+
+
+def zosbd2_module(kernel: Kernel) -> Built:
+    """The module of this repository."""
+    return module(kernel, TOP / "kmod")
+
+
+def zosbd2_userspace(image: Image) -> Built:
+    """The library and programs of this repository, below ``path/root/usr``."""
+    return userspace(image, [TOP / "userspace", TOP / "kmod/uapi"], "userspace", "/usr")
+
+
+def _build(
+    image: Image,
+    sources: Sequence[Path],
+    identity: Iterable[str],
+    command: Sequence[str],
+    *,
+    tree: Path | None = None,
+    keep_names: bool = False,
+) -> Built:
+    key = content_key([*identity, tree_key(sources), *command, _ENTER])
+    done = cache_dir("build") / key
+    log = done / "build.log"
+    with locked(cache_dir("build") / f"{key}.lock", f"building {sources[0].name}"):
+        if not log.exists():
+            work = cache_dir("build") / f"{key}.partial"
+            shutil.rmtree(work, ignore_errors=True)
+            work.mkdir()
+            for source in sources:
+                target = work / source.relative_to(TOP) if keep_names else work
+                shutil.copytree(source, target, dirs_exist_ok=True, ignore=_NOT_SOURCES)
+            text = _run_inside(image, work, command, tree, what=sources[0].name)
+            (work / "build.log").write_text(text)
+            shutil.rmtree(done, ignore_errors=True)
+            work.rename(done)
+    (cache_dir("build") / f"{key}.lock").touch()
+    return Built(done, log.read_text())
+
+
+_NOT_SOURCES = shutil.ignore_patterns("*.o", "*.ko", "*.mod", "*.mod.c", "*.cmd", "__pycache__", "build")
+
+
+def _run_inside(
+    image: Image, work: Path, command: Sequence[str], tree: Path | None, what: str
+) -> str:
+    entered = as_root(
+        [
+            "unshare", "--mount", "--pid", "--fork", "--kill-child", "--",
+            "sh", "-c", _ENTER, "enter",
+            str(image.root), f"{os.getuid()}:{os.getgid()}", str(work), str(tree or ""), *command,
+        ]
+    )  # fmt: skip
+    try:
+        result = subprocess.run(
+            entered, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            text=True, errors="replace", timeout=_TIMEOUT, check=False,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired as expired:
+        raise BuildError(f"building {what} took more than {_TIMEOUT:.0f} s") from expired
+    if result.returncode != 0:
+        tail = "\n    ".join(result.stdout.splitlines()[-40:])
+        raise BuildError(
+            f"{what} does not build in image {image.recipe.name} (status {result.returncode}):\n    {tail}"
+        )
+    return result.stdout

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: MIT
+"""Runs in the guest: calls Python functions that the host names, each in a forked child.
+
+The interpreter starts once (most of a second under emulation); a fork costs milliseconds, and what
+a function leaves open, its threads, and its descriptors, ends with its child. Plain python3-minimal.
+
+Requests and answers are JSON, a line each:
+``{"function": "module:name", "args": [...], "timeout": s}`` ->
+``{"value": …}`` or ``{"error": "AssertionError: …", "traceback": "…"}``.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import select
+import signal
+import sys
+import time
+import traceback
+from typing import Any
+
+
+def main() -> None:
+    """Serve requests from standard input until it ends."""
+    for line in sys.stdin:
+        request = json.loads(line)
+        _preload(request["function"])
+        answer = _in_child(request)
+        sys.stdout.write(json.dumps(answer) + "\n")
+        sys.stdout.flush()
+
+
+def _preload(function: str) -> None:
+    """Import in the parent, so that every child has it already."""
+    try:
+        importlib.import_module(function.partition(":")[0])
+    except Exception:
+        pass  # the child imports again and reports
+
+
+def _call(request: dict[str, Any]) -> dict[str, Any]:
+    try:
+        module, _, name = request["function"].partition(":")
+        return {"value": getattr(importlib.import_module(module), name)(*request["args"])}
+    except BaseException as error:
+        text = f"{type(error).__name__}: {error}"
+        return {"error": text, "traceback": traceback.format_exc()}
+
+
+def _in_child(request: dict[str, Any]) -> dict[str, Any]:
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.setpgid(0, 0)
+        os.close(reader)
+        # What the function prints belongs to nobody: standard output carries the answers.
+        os.dup2(2, 1)
+        answer = json.dumps(_call(request)).encode()
+        while answer:
+            answer = answer[os.write(writer, answer) :]
+        os._exit(0)  # without waiting for threads that the function left in an ioctl
+    os.close(writer)
+    try:
+        return _answer_of(child, reader, request["timeout"])
+    finally:
+        os.close(reader)
+        try:
+            os.killpg(child, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+
+
+def _answer_of(child: int, reader: int, timeout: float) -> dict[str, Any]:
+    deadline = time.monotonic() + timeout
+    data = b""
+    while True:
+        left = deadline - time.monotonic()
+        if left <= 0 or not select.select([reader], [], [], left)[0]:
+            stack = _where(child)
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+            return {"error": f"TimeoutError: no answer within {timeout:.0f} s", "traceback": stack}
+        chunk = os.read(reader, 1 << 16)
+        if not chunk:
+            break
+        data += chunk
+    _, status = os.waitpid(child, 0)
+    if data:
+        answer: dict[str, Any] = json.loads(data)
+        return answer
+    return {"error": f"ChildProcessError: the child ended with status {status:#x}", "traceback": ""}
+
+
+def _where(child: int) -> str:
+    """Where the child's threads are in the kernel, for the one who wonders why it hangs."""
+    lines = []
+    for task in os.listdir(f"/proc/{child}/task"):
+        try:
+            with open(f"/proc/{child}/task/{task}/stack") as file:
+                lines.append(f"thread {task} in the kernel:\n{file.read()}")
+        except OSError as error:
+            lines.append(f"thread {task}: {error}")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,227 @@
+# SPDX-License-Identifier: MIT
+"""The pytest plugin: options, the ``vm`` and ``guest`` fixtures, and the kernel's log as a judge.
+
+A test that uses ``vm`` (or a fixture built on it) fails when the kernel reported anything while it
+ran, with the report's title. ``@pytest.mark.vm(memory=512, cpus=1, kernel_arguments=[...])`` asks
+for a VM of another shape, ``@pytest.mark.kills_vm`` says that the VM cannot be used afterwards.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console as RichConsole
+
+from vmtest import accel, kernels, privilege
+from vmtest.errors import GuestError, VmtestError
+from vmtest.guest import Guest
+from vmtest.pool import VmPool
+from vmtest.pytest_recorder import JUNIT_PLACEHOLDER, Recorder
+from vmtest.vm import VM, VmConfig
+from vmtest.watch import KernelReported, LogWatch
+
+SESSION = pytest.StashKey["Session"]()
+WATCH = pytest.StashKey[LogWatch]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The options of the harness."""
+    group = parser.getgroup("vmtest", "virtual machines for kernel tests")
+    option = group.addoption
+    option("--kernel", default=os.environ.get("KERNEL") or None, metavar="WHICH",
+           help="image (trixie), version (6.12) or a built tree (/path/to/linux); default: $KERNEL")
+    option("--accel", default="auto", choices=["auto", "kvm", "tcg"],
+           help="auto: KVM if a kernel really runs under it")
+    option("--cpus", type=int, default=2, metavar="N", help="virtual CPUs (2)")
+    option("--memory", type=int, default=2048, metavar="MIB", help="memory of a guest (2048)")
+    option("--vm-scope", default="session", choices=["session", "module", "test"],
+           help="how long a clean VM is reused at most (session)")
+    option("--keep-vm", action="store_true",
+           help="leave the VM of a failed test running until Enter is pressed at the end")
+    option("--shell-on-failure", action="store_true",
+           help="open a shell in the guest when a test has failed")
+    option("--run-dir", type=Path, default=None, metavar="DIR",
+           help="folder of the runs' artefacts (build/vmtest)")
+    option("--verbose-boot", action="store_true", help="all kernel messages of the boot")  # fmt: skip
+
+
+class Session:
+    """What the tests of a run share; made when the first test that needs a VM is set up."""
+
+    def __init__(self, config: pytest.Config, recorder: Recorder) -> None:
+        self._config = config
+        self.recorder = recorder
+        self.terminal = RichConsole(stderr=True)
+        option = config.getoption
+        kernel = kernels.resolve(option("kernel"), self.say)
+        probe_kernel = kernel.image.kernel
+        accelerator = accel.choose(option("accel"), probe_kernel)
+        self.default = VmConfig(
+            kernel,
+            accelerator,
+            cpus=option("cpus"),
+            memory=option("memory"),
+            verbose_boot=option("verbose_boot"),
+        )
+        self.pool = VmPool(recorder.directory, self.say)
+        recorder.describe(self.default)
+
+    def say(self, text: str) -> None:
+        """Tell the user what is going on, on a line of its own; pytest's capture is bypassed."""
+        manager = self._config.pluginmanager.getplugin("capturemanager")
+        with manager.global_and_fixture_disabled():
+            self.terminal.print(f"[dim]vmtest: {text}[/]", highlight=False, soft_wrap=True)
+
+    def config_for(self, item: pytest.Item) -> VmConfig:
+        """The VM that the test's marks ask for."""
+        changes: dict[str, Any] = {}
+        for mark in item.iter_markers("vm"):
+            changes = {**mark.kwargs, **changes}
+        for name in ("kernel_arguments", "qemu_arguments"):
+            if name in changes:
+                changes[name] = tuple(changes[name])
+        return replace(self.default, **changes)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the marks; make artefacts and the summary when scenarios are among the tests."""
+    config.addinivalue_line("markers", "vm(cpus, memory, kernel_arguments): the VM's shape")
+    config.addinivalue_line("markers", "kills_vm: the VM cannot be used afterwards")
+    if not config.option.collectonly:
+        if config.option.xmlpath is None:
+            config.option.xmlpath = JUNIT_PLACEHOLDER
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        config.pluginmanager.register(Recorder(config), "vmtest-recorder")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """End whatever still runs, also after Ctrl-C."""
+    session = config.stash.get(SESSION, None)
+    if session is not None:
+        session.pool.close()
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Let the user look at the VMs that were kept."""
+    shared = session.config.stash.get(SESSION, None)
+    if shared is None or not shared.pool.kept:
+        return
+    for vm in shared.pool.kept:
+        shared.say(f"{vm.name} is kept: {vm.ssh_command()}")
+    manager = session.config.pluginmanager.getplugin("capturemanager")
+    with manager.global_and_fixture_disabled():
+        try:
+            shared.terminal.input("Press Enter to end them: ")
+        except EOFError:
+            shared.say("no terminal: the kept VMs end now")
+
+
+@pytest.fixture(scope="session")
+def vmtest_session(request: pytest.FixtureRequest) -> Session:
+    """Kernel, accelerator and VM pool of this run; builds the image if need be."""
+    config = request.config
+    recorder = config.pluginmanager.getplugin("vmtest-recorder")
+    assert isinstance(recorder, Recorder)
+    session = Session(config, recorder)
+    config.stash[SESSION] = session
+    return session
+
+
+@pytest.fixture
+def vm(request: pytest.FixtureRequest, vmtest_session: Session) -> Iterator[VM]:
+    """A virtual machine: as it was after its boot, or else freshly booted."""
+    session, item = vmtest_session, request.node
+    pool = session.pool
+    pooled = pool.get(session.config_for(item))
+    watch = LogWatch(pooled, item.nodeid)
+    item.stash[WATCH] = watch
+    if item.get_closest_marker("kills_vm"):
+        pooled.spoiled = "the test says that it spoils the VM"
+        if _later_vm_tests(item):
+            pool.prepare_spare(session.default)
+    try:
+        yield pooled.vm
+    finally:
+        failed = session.recorder.failed(item.nodeid)
+        try:
+            watch.check_clean()
+        finally:
+            session.recorder.watched(item.nodeid, watch)
+            if failed and session._config.getoption("shell_on_failure") and pooled.vm.alive:
+                _shell(session, pooled.vm)
+            keep = failed and session._config.getoption("keep_vm")
+            scope = session._config.getoption("vm_scope")
+            if pooled.spoiled or keep or scope == "test" or (scope == "module" and _last(item)):
+                pool.retire(keep=keep)
+
+
+@pytest.fixture
+def guest(vm: VM) -> Guest:
+    """Commands and files in the VM."""
+    return vm.guest
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Any:
+    """The kernel's log has a say in every test's result, before its fixtures are torn down."""
+    watch = item.stash.get(WATCH, None)
+    try:
+        result = yield
+    except GuestError as error:
+        # The guest died, or looks dead: what the kernel said about it is the better message.
+        if watch is not None and (report := watch.failure()):
+            raise report from error
+        raise
+    except Exception as error:
+        if watch is not None and (report := watch.failure()):
+            raise report from error
+        raise
+    if watch is not None:
+        watch.check()
+    return result
+
+
+def pytest_exception_interact(
+    node: pytest.Item | pytest.Collector, call: pytest.CallInfo[Any], report: Any
+) -> None:
+    """Errors of the harness speak for themselves: no stack of the harness's own calls."""
+    error = call.excinfo.value if call.excinfo else None
+    if isinstance(error, VmtestError | KernelReported) and hasattr(report, "longrepr"):
+        where = _place_in_test(node, call)
+        report.longrepr = f"{type(error).__name__}: {error}{where}"
+
+
+def _place_in_test(node: pytest.Item | pytest.Collector, call: pytest.CallInfo[Any]) -> str:
+    """The line of the test (not of the harness) where the error came up."""
+    assert call.excinfo is not None
+    entries = [entry for entry in call.excinfo.traceback if entry.path == node.path]
+    if not entries:
+        return ""
+    last = entries[-1]
+    return f"\n\n{node.path.name}:{last.lineno + 1}: {str(last.statement).strip()}"
+
+
+def _later_vm_tests(item: pytest.Item) -> bool:
+    later = item.session.items[item.session.items.index(item) + 1 :]
+    return any("vm" in getattr(other, "fixturenames", ()) for other in later)
+
+
+def _last(item: pytest.Item) -> bool:
+    """Whether it is the last of its file."""
+    items = item.session.items
+    index = items.index(item)
+    return index + 1 == len(items) or items[index + 1].path != item.path
+
+
+def _shell(session: Session, vm: VM) -> None:
+    manager = session._config.pluginmanager.getplugin("capturemanager")
+    session.say(f"a shell in {vm.name}; leave it to go on")
+    with manager.global_and_fixture_disabled():
+        privilege.run_in_terminal(vm.ssh_command())

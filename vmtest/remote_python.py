@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: MIT
+"""Python functions that run in the guest, called from the host with arguments and results."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+from vmtest import guest_agent
+from vmtest.errors import VmtestError
+from vmtest.guest import Guest, Process
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_HOME = "/opt/vmtest/python"
+
+
+class RemoteError(VmtestError):
+    """A function raised in the guest; the message holds its traceback there."""
+
+
+class RemotePython:
+    """Calls functions of plain modules in the guest.
+
+    ``packages`` are folders of Python packages to copy there; their functions may be called. All
+    arguments and results must be JSON: numbers, strings, lists, dicts, None.
+    """
+
+    def __init__(self, guest: Guest, packages: Sequence[Path]) -> None:
+        self._guest = guest
+        self._lock = threading.Lock()
+        self._agent: Process | None = None
+        self._answered = 0
+        files: dict[str, Path | bytes | str] = {package.name: package for package in packages}
+        files["guest_agent.py"] = Path(guest_agent.__file__)
+        guest.put(files, _HOME)
+
+    def call(
+        self, function: Callable[P, R], *args: P.args, timeout: float = 60.0, **kwargs: P.kwargs
+    ) -> R:
+        """Call ``function`` in the guest, in a process of its own; returns what it returned.
+
+        Raises RemoteError when it raised, or took longer than ``timeout`` (stretched for
+        emulation); then the message tells where its threads hang in the kernel.
+        """
+        assert not kwargs, "pass arguments by position: they travel as a JSON list"
+        timeout *= self._guest.slowness
+        request = {"function": _name(function), "args": list(args), "timeout": timeout}
+        with self._lock:
+            agent = self._running_agent()
+            agent.send(json.dumps(request) + "\n")
+            answer = json.loads(agent.next_line(self._answered, timeout + 30))
+            self._answered += 1
+        if "error" in answer:
+            raise RemoteError(
+                f"{_name(function)}{tuple(args)!r} in the guest: {answer['error']}\n{answer['traceback']}"
+            )
+        value: R = answer["value"]
+        return value
+
+    def start(self, function: Callable[..., object], *args: object) -> Process:
+        """Run ``function`` in the background, in an interpreter of its own.
+
+        It prints what the test waits for (with flush) and may read its standard input.
+        """
+        module, _, name = _name(function).partition(":")
+        code = f"import json, sys, {module}; {module}.{name}(*json.loads(sys.argv[1]))"
+        return self._guest.start(
+            "python3", "-u", "-c", code, json.dumps(args), env={"PYTHONPATH": _HOME}
+        )
+
+    def close(self) -> None:
+        """End the agent."""
+        if self._agent is not None:
+            self._agent.__exit__()
+            self._agent = None
+
+    def _running_agent(self) -> Process:
+        if self._agent is None or self._agent.ended:
+            self._answered = 0
+            self._agent = self._guest.start(
+                "python3", "-u", f"{_HOME}/guest_agent.py", env={"PYTHONPATH": _HOME}
+            )
+        return self._agent
+
+
+def _name(function: Callable[..., object]) -> str:
+    """The name under which the guest finds the function: its packages are at the top there."""
+    module = function.__module__.removeprefix("vmtest.scenarios.")
+    return f"{module}:{function.__qualname__}"

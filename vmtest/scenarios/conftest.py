@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: MIT
+"""Fixtures of zosbd2's own scenarios: the module loaded, a device served, a file system mounted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from vmtest import build
+from vmtest.guest import Guest, Process, mounted
+from vmtest.images import TOP
+from vmtest.kmodule import KernelModule
+from vmtest.pytest_plugin import Session
+from vmtest.remote_python import RemotePython
+from vmtest.vm import VM
+
+RAMDISK = "/dev/zosbd2ramdisk"
+
+
+@pytest.fixture(scope="session")
+def built_module(vmtest_session: Session) -> build.Built:
+    """The module, built against the kernel of this run."""
+    vmtest_session.say("building the module")
+    return build.zosbd2_module(vmtest_session.default.kernel)
+
+
+@pytest.fixture(scope="session")
+def built_userspace(vmtest_session: Session) -> build.Built:
+    """Library and programs, built in the image of this run."""
+    vmtest_session.say("building the userspace")
+    return build.zosbd2_userspace(vmtest_session.default.kernel.image)
+
+
+@pytest.fixture
+def module(vm: VM, built_module: build.Built) -> Iterator[KernelModule]:
+    """zosbd2.ko, loaded; at the end it must go without complaint."""
+    loaded = KernelModule(vm.guest, built_module.path, "zosbd2")
+    loaded.load()
+    yield loaded
+    if vm.alive and loaded.loaded:
+        loaded.unload()
+
+
+@pytest.fixture
+def programs(vm: VM, built_userspace: build.Built) -> str:
+    """The commands zosbd2_sample_ramdisk and zosbd2ctl, installed in the guest's PATH."""
+    if not vm.guest.exists("/usr/bin/zosbd2ctl"):
+        vm.guest.put({"usr": built_userspace.path / "root/usr"}, "/")
+    return "/usr/bin"
+
+
+@pytest.fixture
+def python(vm: VM) -> Iterator[RemotePython]:
+    """Functions of ``guestlib``, run in the guest; they may import zosbd2."""
+    packages = [TOP / "userspace/python/zosbd2", Path(__file__).parent / "guestlib"]
+    remote = RemotePython(vm.guest, packages)
+    yield remote
+    if vm.alive:
+        remote.close()
+
+
+@pytest.fixture
+def start_ramdisk(
+    vm: VM, module: KernelModule, programs: str
+) -> Iterator[Callable[..., Process]]:
+    """Starts zosbd2_sample_ramdisk with options and waits until it serves; ends all of them."""
+    assert module.loaded
+    started: list[Process] = []
+
+    def start(*options: str) -> Process:
+        process = vm.guest.start(f"{programs}/zosbd2_sample_ramdisk", *options)
+        started.append(process)
+        process.wait_for("ready:")
+        return process
+
+    yield start
+    if vm.alive:
+        for process in started:
+            if not process.ended:
+                vm.guest.run(f"{programs}/zosbd2ctl", "destroy", "--all", "--force", check=False)
+                process.wait(30)
+
+
+@pytest.fixture
+def ramdisk(start_ramdisk: Callable[..., Process]) -> str:
+    """A RAM disk of 4 GiB, served: its node."""
+    start_ramdisk()
+    return RAMDISK
+
+
+@pytest.fixture
+def filesystem(guest: Guest, ramdisk: str) -> Iterator[str]:
+    """ext4 on the RAM disk, mounted: the mount point."""
+    guest.run("mkfs.ext4", "-q", ramdisk, timeout=120)
+    with mounted(guest, ramdisk, "/mnt/disk") as where:
+        yield where

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: MIT
+"""The kernel's log during one test: whose reports fail it, and whose lines are kept for it."""
+
+from __future__ import annotations
+
+from vmtest.cleanliness import State
+from vmtest.errors import GuestError
+from vmtest.klog import Report, failing
+from vmtest.pool import PooledVm
+from vmtest.vm import take_reports
+
+
+class KernelReported(Exception):
+    """The kernel reported something while a test ran. ``str`` is titles and whole reports."""
+
+    def __init__(self, reports: list[Report]) -> None:
+        self.reports = reports
+        parts = [report.title + "\n" + "\n".join(f"    {line}" for line in report.lines) for report in reports]
+        super().__init__("\n\n".join(parts))
+
+
+class LogWatch:
+    """Follows the log of ``pooled`` from now on, for the test ``nodeid``."""
+
+    def __init__(self, pooled: PooledVm, nodeid: str) -> None:
+        self._pooled = pooled
+        self._nodeid = nodeid
+        self._since = pooled.vm.console.position
+        self.reports: list[Report] = []
+
+    @property
+    def vm_name(self) -> str:
+        """Which VM."""
+        return self._pooled.vm.name
+
+    @property
+    def console_log(self) -> object:
+        """The whole console's log."""
+        return self._pooled.vm.log
+
+    def dmesg(self) -> str:
+        """What the console showed since the test began."""
+        return self._pooled.vm.console.text(self._since)
+
+    def tail(self) -> list[str]:
+        """The last lines of the console."""
+        return self._pooled.vm.console.tail()
+
+    def failure(self) -> KernelReported | None:
+        """What the kernel has reported so far that fails a test, as an exception."""
+        self._collect()
+        bad = failing(self.reports)
+        if bad:
+            self._pooled.spoiled = bad[0].title
+        return KernelReported(list(bad)) if bad else None
+
+    def check(self) -> None:
+        """Raise KernelReported if there is anything; the log is complete up to now."""
+        if error := self.failure():
+            raise error
+
+    def check_clean(self) -> None:
+        """At the test's end: the log again, and what is left behind in the guest.
+
+        What is left behind does not fail the test, but spoils the VM.
+        """
+        known = len(failing(self.reports))
+        vm = self._pooled.vm
+        if vm.alive and not self._pooled.spoiled:
+            try:
+                found = self._pooled.baseline.changes(State.of(vm.guest))
+                self._pooled.spoiled = "; ".join(found) or None
+            except GuestError as error:
+                self._pooled.spoiled = str(error)
+        self._collect()
+        if late := list(failing(self.reports))[known:]:
+            self._pooled.spoiled = late[0].title
+            raise KernelReported(late)
+
+    def _collect(self) -> None:
+        vm = self._pooled.vm
+        if vm.alive:
+            try:
+                vm.sync_log(f"end of {self._nodeid}")
+                vm.console.settle()
+            except GuestError:
+                self._pooled.spoiled = "its log could not be read to the end"
+        if not vm.alive:
+            self._pooled.spoiled = self._pooled.spoiled or "it died"
+        self.reports += take_reports(vm)
