@@ -8,7 +8,13 @@
 
 #include <linux/blk-mq.h>
 #include <linux/blkdev.h>
+#include <linux/slab.h>
 #include <linux/version.h>
+
+/* New in 7.0. */
+#ifndef kzalloc_obj
+#define kzalloc_obj(obj, gfp)	kzalloc(sizeof(typeof(obj)), gfp)
+#endif
 
 /* Before 6.5 the mode of an opener was that of its file. */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 5, 0)

@@ -250,12 +250,14 @@ static int zosbd2_bdev_open(struct gendisk *disk, blk_mode_t mode)
 {
 	return zosbd2_client_open(disk->private_data, mode & BLK_OPEN_WRITE);
 }
+
 BDEV_OP_OPEN(zosbd2_bdev_open)
 
 static void zosbd2_bdev_release(struct gendisk *disk)
 {
 	zosbd2_client_release(disk->private_data);
 }
+
 BDEV_OP_RELEASE(zosbd2_bdev_release)
 
 /* The disk may be dead already: its openers still learn so from here. */
@@ -291,6 +293,7 @@ static int zosbd2_bdev_getgeo(struct gendisk *disk, struct hd_geometry *geo)
 	geo->cylinders = min_t(sector_t, cylinders, U16_MAX);
 	return 0;
 }
+
 BDEV_OP_GETGEO(zosbd2_bdev_getgeo)
 
 /* Only for disks that were added; the last opener has closed by then. */

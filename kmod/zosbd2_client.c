@@ -93,7 +93,7 @@ int zosbd2_client_open(struct zosbd2_device *dev, bool writable)
 
 	/* A server must not be made to wait for its own device here. */
 	noio = memalloc_noio_save();
-	spare = kzalloc(sizeof(*spare), GFP_KERNEL);
+	spare = kzalloc_obj(*spare, GFP_KERNEL);
 	memalloc_noio_restore(noio);
 	if (!spare)
 		return -ENOMEM;
@@ -295,7 +295,7 @@ struct zosbd2_server *zosbd2_server_attach(struct zosbd2_device *dev)
 	if (likely(server))
 		return server->told ? ERR_PTR(-ENOENT) : server;
 
-	spare = kzalloc(sizeof(*spare), GFP_KERNEL);
+	spare = kzalloc_obj(*spare, GFP_KERNEL);
 	if (!spare)
 		return ERR_PTR(-ENOMEM);
 	spare->tid = get_pid(task_pid(current));

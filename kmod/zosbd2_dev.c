@@ -120,7 +120,7 @@ static struct zosbd2_device *zosbd2_dev_alloc(const struct zosbd2_create *req)
 	struct zosbd2_device *dev;
 	unsigned int i;
 
-	dev = kzalloc(sizeof(*dev), GFP_KERNEL);
+	dev = kzalloc_obj(*dev, GFP_KERNEL);
 	if (!dev)
 		return NULL;
 	dev->slots = kvcalloc(zosbd2_queue_depth, sizeof(*dev->slots),
