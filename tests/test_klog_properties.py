@@ -83,7 +83,7 @@ def test_harmless_messages_of_another_context_change_no_title(
 @given(_logs, _logs)
 @settings(deadline=None)
 def test_two_logs_in_a_row_give_the_reports_of_both(one: str, two: str) -> None:
-    if parse(one) and parse(one)[-1].fatal:
+    if "Linux version" in two or (parse(one) and parse(one)[-1].fatal):
         return
     separator = "".join(f"[  500.{n:06}] usb 1-1: new device number {n}\n" for n in range(40))
     both = [report.title for report in parse(one) + parse(two)]

@@ -44,7 +44,6 @@ _LOCK_AT = re.compile(
 _LOCK_AT_NEXT = re.compile(r".*(?:trying to release lock|trying to acquire lock|lock) .*at:\s*$")
 _END = re.compile(r"\s*---\[ end (?:trace|Kernel panic)\b|={30,}\s*$")
 _LAST_UNLOADED = re.compile(r".*\[last unloaded: (?P<module>[\w-]+)")
-_DROPPED = re.compile(r"(?:printk: )?\*\* \d+ printk messages dropped|.*\d+ messages suppressed")
 _MODULE_SPACE = (
     range(0xFFFFFFFFA0000000, 0xFFFFFFFFFF600000),  # x86-64
     range(0xFFFF800000000000, 0xFFFF800100000000),  # arm64
@@ -133,6 +132,11 @@ class Builder:
         if "Kernel panic" in line.text:
             self.fatal = True
 
+    def lose(self, line: Line) -> None:
+        """Take `line` as the note that messages before it were lost."""
+        self._dropped = True
+        self._keep(line)
+
     def add(self, line: Line, *, sure: bool) -> None:
         """Take a line that follows the headers; not `sure` if it could be anybody's."""
         text = line.text
@@ -141,8 +145,6 @@ class Builder:
             self.doubtful.append(line)
             return
         self._keep(line)
-        if _DROPPED.match(text):
-            self._dropped = True
         if unloaded := _LAST_UNLOADED.match(text):
             self._last_unloaded = self._last_unloaded or unloaded["module"]
         if _END.match(text) and self.phase is Phase.BODY:

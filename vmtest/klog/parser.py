@@ -10,7 +10,7 @@ from vmtest.klog.families import match_family
 from vmtest.klog.family import Family, Role
 from vmtest.klog.frames import parse_frame
 from vmtest.klog.lines import Line, death_reason, parse_line, split_line
-from vmtest.klog.report import Death, Kind, Report
+from vmtest.klog.report import Death, DeathReason, Kind, Report
 
 # Between "cut here" and its header stands at most a message of some lines.
 _MAX_PRELUDE = 12
@@ -20,6 +20,8 @@ _MAX_AGE = 600
 _RULER = re.compile(r"={10,}\s*$")
 _CUT_HERE = re.compile(r"(?:-+\[|8<-+) ?cut here")
 _PROMPT = re.compile(r"\S{0,64}[#$>%] +(?=\S)")
+# printk's own note about lost messages; it has no prefix.
+_DROPPED = re.compile(r"(?:printk: )?\*\* ?\d+ printk messages dropped|\*\*\* LOST \d+ MESSAGES")
 _BOOT = re.compile(r"Linux version \d+\.\d+|SeaBIOS \(version|Booting Linux on physical CPU")
 _STALLS = frozenset({Kind.RCU_STALL, Kind.SOFT_LOCKUP, Kind.HARD_LOCKUP, Kind.HUNG_TASK,
                      Kind.WORKQUEUE_LOCKUP})  # fmt: skip
@@ -59,7 +61,10 @@ class LogParser:
         self._streams: dict[str, Builder] = {}
         self._preludes: dict[str, list[Line]] = {}
         self._latest_time = 0.0
+        #: A kernel has announced itself; its messages have times; it has said that it ends.
         self._booted = False
+        self._timed = False
+        self._dying = False
         self._messages = 0
         self._done: list[Report] = []
 
@@ -112,8 +117,9 @@ class LogParser:
             self._watch(line)
 
     def _watch(self, line: Line) -> None:
-        if self.death is None and (reason := death_reason(line.text)):
-            self.death = Death(reason, line.raw, line.number)
+        if reason := death_reason(line.text):
+            self._dying = True
+            self.death = self.death or Death(reason, line.raw, line.number)
 
     def _console_line(self, raw: str) -> None:
         for line in split_line(raw, self._number):
@@ -128,9 +134,13 @@ class LogParser:
         if _BOOT.match(line.text):
             self._boot(line)
             return
+        if _DROPPED.match(line.text):
+            for builder in self._open():
+                builder.lose(line)
+            return
         if line.time is not None:
             self._latest_time = max(self._latest_time, line.time)
-        self._booted = True
+            self._timed = True
         self._messages += 1
         if self._messages % 64 == 0:
             self._close_old()
@@ -148,10 +158,16 @@ class LogParser:
             builder.last_message = self._messages
 
     def _boot(self, line: Line) -> None:
-        """A kernel or firmware that starts; not the first time, it is the end of another one."""
-        if self._booted and self._latest_time > 5:
+        """A kernel or firmware that starts; not the first time, it is the end of another one.
+
+        Within the first seconds it is the same one, on a console that prints its log again.
+        """
+        again = self._latest_time > 5 or (self._booted and not self._timed)
+        if again:
             for builder in self._open():
                 self._close(builder)
+        if again and not self._dying:
+            self.death = self.death or Death(DeathReason.REBOOT, line.raw, line.number)
             self._done.append(
                 Report(
                     kind=Kind.REBOOT,
@@ -163,7 +179,10 @@ class LogParser:
                     fatal=True,
                 )
             )
-            self._latest_time = 0.0
+        self._booted = line.text.startswith(("Linux", "Booting Linux"))
+        self._timed = line.time is not None
+        self._dying = False
+        self._latest_time = 0.0
 
     def _header(self, stream: str, line: Line, family: Family, match: re.Match[str]) -> None:
         builder = self._streams.get(stream)

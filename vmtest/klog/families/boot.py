@@ -37,7 +37,8 @@ BOOT = (
         Kind.BOOT_FAILURE,
         r"Gave up waiting for (?:root|suspend/resume)(?: file system)? device",
         "gave up waiting for the root device",
-        single=True,
+        role=Role.ANNOUNCE,
+        rank=30,
     ),
     row(
         Kind.BOOT_FAILURE,

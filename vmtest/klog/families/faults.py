@@ -86,6 +86,7 @@ FAULTS = (
         "control protection fault: missing ENDBR in {func}",
         _HEADER,
         _STACK,
+        role=Role.ANNOUNCE,
         rank=70,
     ),
     row(
@@ -94,6 +95,7 @@ FAULTS = (
         "CFI failure in {func}",
         _HEADER,
         _STACK,
+        role=Role.ANNOUNCE,
         rank=70,
     ),
     row(

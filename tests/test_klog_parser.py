@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: MIT
+"""The log parser on a live console: death, pending reports, boots, fields of a report."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from vmtest.klog import (
+    DeathReason,
+    Kind,
+    LogParser,
+    Report,
+    distinct,
+    failing,
+    lost_connection,
+    no_output,
+    parse,
+)
+
+FIXTURES = Path(__file__).parent / "fixtures" / "klog"
+
+
+def fixture(name: str) -> str:
+    return (FIXTURES / f"{name}.log").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("[   12.000000] Kernel panic - not syncing: Fatal exception", DeathReason.PANIC),
+        ("<0>[   12.000000][ T1] Kernel panic - not syncing: x", DeathReason.PANIC),
+        ("Kernel panic - not syncing: no stamps", DeathReason.PANIC),
+        ("root@guest:~# ls[   12.000000] Kernel panic - not syncing: x", DeathReason.PANIC),
+        ("[   12.000000] ---[ end Kernel panic - not syncing: x ]---", DeathReason.PANIC),
+        ("[   12.000000] Rebooting in 1 seconds..", DeathReason.REBOOT),
+        ("[   12.000000] reboot: Restarting system", DeathReason.REBOOT),
+        ("[   12.000000] sysrq: Resetting", DeathReason.REBOOT),
+        ("[   12.000000] reboot: Power down", DeathReason.POWER_OFF),
+        ("[   12.000000] reboot: System halted", DeathReason.HALT),
+        (" -- System halted", DeathReason.HALT),
+    ],
+)
+def test_death_is_known_before_its_line_is_complete(line: str, reason: DeathReason) -> None:
+    parser = LogParser()
+    parser.feed("[    1.000000] virtio_blk: fine\n")
+    parser.feed(line)
+    assert parser.death is not None
+    assert parser.death.reason is reason
+    assert parser.death.number == 2
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "echo Kernel panic - not syncing",
+        "[    0.000000] Kernel command line: panic=-1 oops=panic",
+        "[    0.000000] kernel.panic = 0",
+        "Rebooting is not needed",
+    ],
+)
+def test_harmless_line_is_no_death(line: str) -> None:
+    parser = LogParser()
+    parser.feed(line + "\n")
+    assert parser.death is None
+
+
+def test_first_death_stays() -> None:
+    parser = LogParser()
+    parser.feed("[ 1.000000] Kernel panic - not syncing: x\n[ 2.000000] Rebooting in 1 seconds..\n")
+    assert parser.death is not None
+    assert parser.death.reason is DeathReason.PANIC
+
+
+def test_open_report_is_pending_until_flushed() -> None:
+    parser = LogParser()
+    log = fixture("kasan-uaf-6.6-callers")
+    early = parser.feed(log[: len(log) // 2])
+    assert early == []
+    assert parser.pending
+    [report] = parser.flush()
+    assert report.title == "KASAN: slab-use-after-free Read in zosbd2_fetch"
+    assert not parser.pending
+    assert parser.finish() == []
+
+
+def test_report_is_returned_once_something_else_follows() -> None:
+    parser = LogParser()
+    lines = fixture("warn-6.18-format").split("\n")[1:]
+    after = [f"[   16.{n:06}] usb 1-1: new device" for n in range(20)]
+    reports = parser.feed("\n".join([*lines, *after]) + "\n")
+    assert [report.title for report in reports] == ["WARNING in zosbd2_check"]
+    assert reports[0].lines[-1].endswith("---[ end trace 0000000000000000 ]---")
+
+
+def test_report_of_a_silent_context_ends_by_age() -> None:
+    parser = LogParser()
+    log = fixture("warn-panic-on-warn").split("not syncing")[0].rsplit("\n", 1)[0] + "\n"
+    reports = parser.feed(log)
+    reports += parser.feed("".join(f"[ 16.{n:06}][   T9] fine\n" for n in range(700)))
+    assert [report.title for report in reports] == ["WARNING in zosbd2_check"]
+
+
+def test_report_names_its_function_module_and_time() -> None:
+    [report] = parse(fixture("kasan-uaf-6.6-callers"))
+    assert report.function == "zosbd2_fetch"
+    assert report.module == "zosbd2"
+    assert report.time == pytest.approx(84.112233)
+    assert not report.truncated
+    assert "Read of size 8" in report.text
+
+
+def test_lost_messages_make_a_report_truncated() -> None:
+    [report] = parse(fixture("printk-loss"))
+    assert report.truncated
+
+
+def test_header_alone_makes_a_report_truncated() -> None:
+    [report] = parse("[ 1.000000] BUG: kernel NULL pointer dereference, address: 00000008\n")
+    assert report.title == "BUG: unable to handle kernel NULL pointer dereference"
+    assert report.truncated
+
+
+def test_harmless_log_gives_nothing() -> None:
+    assert parse(fixture("harmless")) == []
+
+
+def test_log_printed_again_by_a_second_console_is_no_reboot() -> None:
+    boot = "[    0.000000] Linux version 6.12.0\n[    0.500000] printk: console enabled\n"
+    assert parse(boot + boot + "[    9.000000] fine\n") == []
+
+
+def test_firmware_before_the_first_kernel_is_no_reboot() -> None:
+    log = "SeaBIOS (version 1.16.2)\nBooting from ROM..\n[    0.000000] Linux version 6.12.0\n"
+    assert parse(log) == []
+    assert parse(log.replace("[    0.000000] ", "")) == []
+
+
+def test_reboot_after_a_panic_is_the_panics_doing() -> None:
+    log = "[   20.000000] Kernel panic - not syncing: x\n[    0.000000] Linux version 6.12.0\n"
+    assert [report.title for report in parse(log)] == ["kernel panic: x"]
+
+
+def test_boot_after_a_reset_is_one_report() -> None:
+    log = "[   20.000000] fine\nSeaBIOS (version 1.16.2)\n[    0.000000] Linux version 6.12.0\n"
+    assert [report.kind for report in parse(log)] == [Kind.REBOOT]
+
+
+def test_titles_are_free_of_addresses_and_numbers() -> None:
+    [report] = parse(
+        "[ 1.000000] Kernel panic - not syncing: bad 0xffff888012345678 of task 4711\n"
+    )
+    assert report.title == "kernel panic: bad ADDR of task NUM"
+
+
+def test_failing_leaves_out_what_only_informs() -> None:
+    oom, leak = parse(fixture("oom-informational")), parse(fixture("kmemleak-count"))
+    assert failing(oom + leak) == leak
+    assert failing(oom + leak, allowed=()) == oom + leak
+
+
+def test_distinct_keeps_the_first_of_each_title() -> None:
+    [first] = parse(fixture("kmemleak-count"))
+    again = dataclasses.replace(first, start=9, end=9)
+    assert distinct([first, again]) == [first]
+
+
+def test_reports_about_silent_guests() -> None:
+    lost = lost_connection(["a", "b"], line=10)
+    assert (lost.kind, lost.start, lost.end, lost.fatal) == (Kind.LOST_CONNECTION, 9, 10, True)
+    silent = no_output(30, ["a"], line=10)
+    assert silent.kind is Kind.HANG
+    assert silent.lines[-1] == "(nothing on the console for 30 s)"
+    assert failing([lost, silent]) == [lost, silent]
+
+
+def test_report_is_a_value() -> None:
+    [report] = parse(fixture("kmemleak-count"))
+    assert isinstance(report, Report)
+    assert hash(report) == hash(dataclasses.replace(report))
