@@ -55,11 +55,13 @@ def choose(wish: str, kernel: Path) -> Accelerator:
 
 
 def probe(kernel: Path) -> Accelerator:
-    """Run ``kernel`` under KVM for a moment. The answer is kept until the next boot of this machine."""
+    """Run ``kernel`` under KVM for a moment; the answer is kept until this machine boots again."""
     if not Path("/dev/kvm").exists():
         return Accelerator("tcg", "there is no /dev/kvm")
     if not os.access("/dev/kvm", os.R_OK | os.W_OK):
-        return Accelerator("tcg", "/dev/kvm may not be opened by this user (group kvm, or a udev rule)")
+        return Accelerator(
+            "tcg", "/dev/kvm may not be opened by this user (group kvm, or a udev rule)"
+        )
     boot_id = Path("/proc/sys/kernel/random/boot_id").read_text()
     key = content_key([boot_id, str(os.geteuid()), str(kernel), _qemu_version()])
     memory = cache_dir("accel") / f"{key}.json"
@@ -74,7 +76,11 @@ def probe(kernel: Path) -> Accelerator:
 def _qemu_version() -> str:
     try:
         result = subprocess.run(
-            ["qemu-system-x86_64", "--version"], capture_output=True, text=True, timeout=30, check=False
+            ["qemu-system-x86_64", "--version"],
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
         )
     except OSError as error:
         raise SetupError(f"qemu-system-x86_64 cannot be run: {error}", hint="make setup") from error

@@ -72,7 +72,10 @@ def module(kernel: Kernel, source: Path) -> Built:
     if kernel.tree is not None:
         symbols = kernel.tree / "Module.symvers"
         identity += [str(kernel.tree), str(symbols.stat().st_mtime_ns)]
-    command = ["make", "-j", str(os.cpu_count()), "-C", str(kernel.build_dir), f"M={INSIDE}", "W=1", "modules"]
+    command = [
+        "make", "-j", str(os.cpu_count()), "-C", str(kernel.build_dir),
+        f"M={INSIDE}", "W=1", "modules",
+    ]  # fmt: skip
     return _build(kernel.image, [source], identity, command, tree=kernel.tree)
 
 
@@ -119,11 +122,12 @@ def _build(
             (work / "build.log").write_text(text)
             shutil.rmtree(done, ignore_errors=True)
             work.rename(done)
-    (cache_dir("build") / f"{key}.lock").touch()
     return Built(done, log.read_text())
 
 
-_NOT_SOURCES = shutil.ignore_patterns("*.o", "*.ko", "*.mod", "*.mod.c", "*.cmd", "__pycache__", "build")
+_NOT_SOURCES = shutil.ignore_patterns(
+    "*.o", "*.ko", "*.mod", "*.mod.c", "*.cmd", "__pycache__", "build"
+)
 
 
 def _run_inside(
@@ -145,7 +149,6 @@ def _run_inside(
         raise BuildError(f"building {what} took more than {_TIMEOUT:.0f} s") from expired
     if result.returncode != 0:
         tail = "\n    ".join(result.stdout.splitlines()[-40:])
-        raise BuildError(
-            f"{what} does not build in image {image.recipe.name} (status {result.returncode}):\n    {tail}"
-        )
+        where = f"in image {image.recipe.name} (status {result.returncode})"
+        raise BuildError(f"{what} does not build {where}:\n    {tail}")
     return result.stdout

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Where things are cached, outside of the checkout, and how two runs keep out of each other's way."""
+"""Where things are cached, outside of the checkout, and how two runs keep apart."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def tree_key(folders: Iterable[Path]) -> str:
 
 @contextlib.contextmanager
 def locked(path: Path, what: str, timeout: float = 1800.0) -> Iterator[None]:
-    """Hold the lock file ``path`` while ``what`` is done; at most ``timeout`` seconds of waiting."""
+    """Hold the lock file ``path`` while ``what`` is done; waits ``timeout`` seconds at most."""
     deadline = time.monotonic() + timeout
     with path.open("a") as file:
         while True:

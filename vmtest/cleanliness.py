@@ -39,7 +39,9 @@ class State:
         """Ask a guest."""
         output = guest.run("sh", "-c", _SCRIPT).stdout
         taint, *lists = (part.strip().splitlines() for part in output.split("---\n"))
-        mounts, modules, disks, programs = (frozenset(line.strip() for line in part) for part in lists)
+        mounts, modules, disks, programs = (
+            frozenset(line.strip() for line in part) for part in lists
+        )
         disks = frozenset(disk for disk in disks if not disk.startswith(("loop", "ram")))
         return cls(int(taint[0]) & ~_EXPECTED_TAINT, mounts, modules, disks, programs - _IGNORED)
 

@@ -28,9 +28,7 @@ class Console:
     or when the child has ended.
     """
 
-    def __init__(
-        self, child: pexpect.spawn[bytes], log: Path, on_dead: Callable[[], None]
-    ) -> None:
+    def __init__(self, child: pexpect.spawn[bytes], log: Path, on_dead: Callable[[], None]) -> None:
         self.log = log
         self.panicked = False
         self.ended = False

@@ -133,7 +133,7 @@ class Guest:
         return self.run("cat", path, timeout=timeout).stdout
 
     def write(self, path: str, text: str | bytes) -> None:
-        """Write ``text`` into a file that exists, in one write: sysfs, procfs and ordinary files."""
+        """Write ``text`` into an existing file, in one write: sysfs, procfs and ordinary files."""
         self.run("dd", f"of={path}", "bs=1M", "conv=notrunc", "status=none", stdin=text)
 
     def exists(self, path: str) -> bool:
@@ -143,14 +143,18 @@ class Guest:
     def wait_until(self, what: str, timeout: float, *argv: str) -> None:
         """Wait until the command ``argv`` succeeds; ``what`` names the event in the error."""
         deadline = time.monotonic() + timeout * self.slowness
-        script = 'end=$1; shift; while ! "$@"; do [ $(cut -d. -f1 /proc/uptime) -lt $end ] || exit 9; sleep 0.05; done'
+        script = (
+            'end=$1; shift; while ! "$@"; do'
+            " [ $(cut -d. -f1 /proc/uptime) -lt $end ] || exit 9; sleep 0.05; done"
+        )
         uptime = int(float(self.read("/proc/uptime").split()[0]))
         end = uptime + int(deadline - time.monotonic()) + 1
         done = self.run("sh", "-c", f"{script} 2>/dev/null", "wait", end, *argv, check=False,
                         timeout=timeout + 30)  # fmt: skip
         if done.status != 0:
             raise self._explain(
-                f"{what}: not within {timeout * self.slowness:.0f} s ({shlex.join(argv)})", GuestTimeout
+                f"{what}: not within {timeout * self.slowness:.0f} s ({shlex.join(argv)})",
+                GuestTimeout,
             )
 
 
@@ -251,7 +255,8 @@ class Process:
         """Line ``number`` (from 0) of its standard output, awaited for ``timeout`` real seconds."""
         with self._changed:
             self._changed.wait_for(
-                lambda: self._printed["stdout"].count(b"\n") > number + 1 or not self._reading, timeout
+                lambda: self._printed["stdout"].count(b"\n") > number + 1 or not self._reading,
+                timeout,
             )
             lines = self._printed["stdout"].split(b"\n")[1:]
         if len(lines) > number + 1:
@@ -259,7 +264,8 @@ class Process:
         kind = GuestTimeout if self._reading else CommandFailed
         raise self._explain(
             f"{self.line} printed no line {number} within {timeout:.0f} s"
-            f"\n  stderr: {_shorten(self.stderr)}", kind
+            f"\n  stderr: {_shorten(self.stderr)}",
+            kind,
         )
 
     def wait(self, timeout: float = 60.0) -> Completed:
@@ -271,7 +277,9 @@ class Process:
         late = any(reader.is_alive() for reader in self._readers)
         if late or not self._channel.status_event.wait(max(0.1, deadline - time.monotonic())):
             seen = f"\n  stdout: {_shorten(self.stdout)}\n  stderr: {_shorten(self.stderr)}"
-            raise self._explain(f"{self.line} ran for more than {timeout:.0f} s{seen}", GuestTimeout)
+            raise self._explain(
+                f"{self.line} ran for more than {timeout:.0f} s{seen}", GuestTimeout
+            )
         status = self._channel.recv_exit_status()
         if status < 0 and not self._channel.get_transport().is_active():
             raise self._explain(f"the connection broke while {self.line} ran", SshFailed)
@@ -335,7 +343,7 @@ def _as_root(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
 
 def _shorten(text: str, limit: int = 4000) -> str:
     text = text.strip()
-    return text if len(text) <= limit else f"{text[:limit // 2]}\n  […]\n{text[-limit // 2:]}"
+    return text if len(text) <= limit else f"{text[: limit // 2]}\n  […]\n{text[-limit // 2 :]}"
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 """Runs in the guest: calls Python functions that the host names, each in a forked child.
 
 The interpreter starts once (most of a second under emulation); a fork costs milliseconds, and what
-a function leaves open, its threads, and its descriptors, ends with its child. Plain python3-minimal.
+a function leaves open, threads and descriptors, ends with its child. Needs python3-minimal only.
 
 Requests and answers are JSON, a line each:
 ``{"function": "module:name", "args": [...], "timeout": s}`` ->
@@ -19,6 +19,8 @@ import signal
 import sys
 import time
 import traceback
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 
@@ -34,10 +36,8 @@ def main() -> None:
 
 def _preload(function: str) -> None:
     """Import in the parent, so that every child has it already."""
-    try:
+    with suppress(Exception):  # the child imports again, and reports
         importlib.import_module(function.partition(":")[0])
-    except Exception:
-        pass  # the child imports again and reports
 
 
 def _call(request: dict[str, Any]) -> dict[str, Any]:
@@ -66,10 +66,8 @@ def _in_child(request: dict[str, Any]) -> dict[str, Any]:
         return _answer_of(child, reader, request["timeout"])
     finally:
         os.close(reader)
-        try:
+        with suppress(ProcessLookupError):
             os.killpg(child, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
 
 
 def _answer_of(child: int, reader: int, timeout: float) -> dict[str, Any]:
@@ -96,12 +94,11 @@ def _answer_of(child: int, reader: int, timeout: float) -> dict[str, Any]:
 def _where(child: int) -> str:
     """Where the child's threads are in the kernel, for the one who wonders why it hangs."""
     lines = []
-    for task in os.listdir(f"/proc/{child}/task"):
+    for task in Path(f"/proc/{child}/task").iterdir():
         try:
-            with open(f"/proc/{child}/task/{task}/stack") as file:
-                lines.append(f"thread {task} in the kernel:\n{file.read()}")
+            lines.append(f"thread {task.name} in the kernel:\n{(task / 'stack').read_text()}")
         except OSError as error:
-            lines.append(f"thread {task}: {error}")
+            lines.append(f"thread {task.name}: {error}")
     return "\n".join(lines)
 
 

@@ -68,20 +68,19 @@ def _bootstrap(recipe: Recipe, root: Path, mirror: str, apt_options: Sequence[st
         f"--include={','.join(recipe.packages)}",
         '--aptopt=Acquire::Languages "none"',
         '--aptopt=APT::Install-Recommends "false"',
-        '--dpkgopt=force-unsafe-io',
+        "--dpkgopt=force-unsafe-io",
         *(f"--aptopt={option}" for option in apt_options),
         *(f"--dpkgopt=path-exclude={pattern}" for pattern in recipe.exclude_paths),
-        # No initramfs is wanted: virtme-ng makes its own. The hook would cost half a minute.
-        '--essential-hook=mkdir -p "$1/etc/initramfs-tools/conf.d" "$1/etc/kernel/postinst.d"',
     ]
     # The extra suites come from where the first one does, also when mmdebstrap chose the mirror.
     for suite in recipe.extra_suites:
         edit = f"s|^deb \\(.*\\) {recipe.suite} |deb \\1 {suite} |p"
         sources = '"$1/etc/apt/sources.list"'
         line = f"sed -n '{edit}' {sources} | head -n 1"
-        command.append(f"--setup-hook=extra=$({line}); echo \"$extra\" >>{sources}")
+        command.append(f'--setup-hook=extra=$({line}); echo "$extra" >>{sources}')
     if recipe.pin:
-        text = f"Package: {recipe.pin['packages']}\\nPin: release n={recipe.pin['suite']}\\nPin-Priority: 900\\n"
+        who, suite = recipe.pin["packages"], recipe.pin["suite"]
+        text = f"Package: {who}\\nPin: release n={suite}\\nPin-Priority: 900\\n"
         command.append(
             f"--setup-hook=mkdir -p \"$1/etc/apt/preferences.d\"; printf '{text}'"
             ' >"$1/etc/apt/preferences.d/vmtest"'
@@ -118,7 +117,7 @@ def _slim_modules(recipe: Recipe, root: Path, release: str) -> None:
 def _export_boot_files(root: Path, release: str, out: Path) -> None:
     """Copy the kernel and its boot modules to where virtme-ng looks for them: out/boot, out/lib."""
     (out / "boot").mkdir()
-    for name in ("vmlinuz", "config", "System.map"):
+    for name in ("vmlinuz", "config"):
         shutil.copyfile(root / "boot" / f"{name}-{release}", out / "boot" / f"{name}-{release}")
     source, target = root / "lib/modules" / release, out / "lib/modules" / release
     target.mkdir(parents=True)

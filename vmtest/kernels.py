@@ -40,7 +40,9 @@ class Kernel:
     @cached_property
     def config(self) -> dict[str, str]:
         """The kernel's configuration: ``{"CONFIG_KASAN": "y", …}``; what is not set is absent."""
-        path = self.tree / ".config" if self.tree else self.image.path / f"boot/config-{self.release}"
+        path = (
+            self.tree / ".config" if self.tree else self.image.path / f"boot/config-{self.release}"
+        )
         pairs = (line.partition("=") for line in path.read_text().splitlines())
         return {name: value for name, _, value in pairs if name.startswith("CONFIG_")}
 

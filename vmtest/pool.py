@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The VMs of a test run: one is reused while it is clean, a spare boots while one is being killed."""
+"""The VMs of a test run: one is reused while clean, a spare boots while one is being killed."""
 
 from __future__ import annotations
 

@@ -34,21 +34,44 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """The options of the harness."""
     group = parser.getgroup("vmtest", "virtual machines for kernel tests")
     option = group.addoption
-    option("--kernel", default=os.environ.get("KERNEL") or None, metavar="WHICH",
-           help="image (trixie), version (6.12) or a built tree (/path/to/linux); default: $KERNEL")
-    option("--accel", default="auto", choices=["auto", "kvm", "tcg"],
-           help="auto: KVM if a kernel really runs under it")
+    option(
+        "--kernel",
+        default=os.environ.get("KERNEL") or None,
+        metavar="WHICH",
+        help="image (trixie), version (6.12) or a built tree (/path/to/linux); default: $KERNEL",
+    )
+    option(
+        "--accel",
+        default="auto",
+        choices=["auto", "kvm", "tcg"],
+        help="auto: KVM if a kernel really runs under it",
+    )
     option("--cpus", type=int, default=2, metavar="N", help="virtual CPUs (2)")
     option("--memory", type=int, default=2048, metavar="MIB", help="memory of a guest (2048)")
-    option("--vm-scope", default="session", choices=["session", "module", "test"],
-           help="how long a clean VM is reused at most (session)")
-    option("--keep-vm", action="store_true",
-           help="leave the VM of a failed test running until Enter is pressed at the end")
-    option("--shell-on-failure", action="store_true",
-           help="open a shell in the guest when a test has failed")
-    option("--run-dir", type=Path, default=None, metavar="DIR",
-           help="folder of the runs' artefacts (build/vmtest)")
-    option("--verbose-boot", action="store_true", help="all kernel messages of the boot")  # fmt: skip
+    option(
+        "--vm-scope",
+        default="session",
+        choices=["session", "module", "test"],
+        help="how long a clean VM is reused at most (session)",
+    )
+    option(
+        "--keep-vm",
+        action="store_true",
+        help="leave the VM of a failed test running until Enter is pressed at the end",
+    )
+    option(
+        "--shell-on-failure",
+        action="store_true",
+        help="open a shell in the guest when a test has failed",
+    )
+    option(
+        "--run-dir",
+        type=Path,
+        default=None,
+        metavar="DIR",
+        help="folder of the runs' artefacts (build/vmtest)",
+    )
+    option("--verbose-boot", action="store_true", help="show the boot")
 
 
 class Session:
@@ -108,8 +131,12 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         session.pool.close()
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Let the user look at the VMs that were kept."""
+    recorder = session.config.pluginmanager.getplugin("vmtest-recorder")
+    if isinstance(recorder, Recorder):
+        recorder.place_junit()
     shared = session.config.stash.get(SESSION, None)
     if shared is None or not shared.pool.kept:
         return

@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""Collects the results of a pytest run and writes its artefacts: dmesg, JUnit, HTML, KTAP, summary."""
+"""Collects the results of a pytest run; writes dmesg, JUnit, HTML, KTAP and the summary."""
 
 from __future__ import annotations
 
 import subprocess
 import time
-from collections.abc import Generator
 from datetime import datetime
 from pathlib import Path
 
@@ -23,7 +22,6 @@ from vmtest.report.summary import print_summary
 from vmtest.rundir import new_run_dir, slug
 from vmtest.vm import VmConfig
 from vmtest.watch import LogWatch
-
 
 #: Stands for "junit.xml in the run's folder" until that folder is known.
 JUNIT_PLACEHOLDER = "vmtest-run-directory"
@@ -87,11 +85,9 @@ class Recorder:
         """Note set-up, call and tear-down of every test."""
         self._phases.setdefault(report.nodeid, []).append(report)
 
-    @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_sessionfinish(self) -> Generator[None, None, None]:
-        """Write the artefacts, unless no test used a VM."""
-        self._place_junit()
-        yield
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self) -> None:
+        """Write the artefacts, unless no test used a VM; pytest's JUnit file is there by now."""
         if self._environment is None:
             return
         directory = self.directory
@@ -122,8 +118,9 @@ class Recorder:
             terminalreporter.write_line("\n".join(error_commands(self._run.tests)))
             write_job_summary(self._run)
 
-    def _place_junit(self) -> None:
-        """pytest opens its JUnit file at the start; the run's folder is known only now."""
+    def place_junit(self) -> None:
+        """Before the JUnit file is written: pytest takes its name at the start, but the run's
+        folder is known only now."""
         xml = self._config.stash.get(xml_key, None)
         if xml is None or self._config.getoption("xmlpath") != JUNIT_PLACEHOLDER:
             return  # the user's own --junitxml

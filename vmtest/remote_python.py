@@ -7,13 +7,12 @@ import json
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import ParamSpec, TypeVar
+from typing import TypeVar
 
 from vmtest import guest_agent
 from vmtest.errors import VmtestError
 from vmtest.guest import Guest, Process
 
-P = ParamSpec("P")
 R = TypeVar("R")
 
 _HOME = "/opt/vmtest/python"
@@ -39,15 +38,12 @@ class RemotePython:
         files["guest_agent.py"] = Path(guest_agent.__file__)
         guest.put(files, _HOME)
 
-    def call(
-        self, function: Callable[P, R], *args: P.args, timeout: float = 60.0, **kwargs: P.kwargs
-    ) -> R:
+    def call(self, function: Callable[..., R], *args: object, timeout: float = 60.0) -> R:
         """Call ``function`` in the guest, in a process of its own; returns what it returned.
 
         Raises RemoteError when it raised, or took longer than ``timeout`` (stretched for
         emulation); then the message tells where its threads hang in the kernel.
         """
-        assert not kwargs, "pass arguments by position: they travel as a JSON list"
         timeout *= self._guest.slowness
         request = {"function": _name(function), "args": list(args), "timeout": timeout}
         with self._lock:
@@ -56,9 +52,8 @@ class RemotePython:
             answer = json.loads(agent.next_line(self._answered, timeout + 30))
             self._answered += 1
         if "error" in answer:
-            raise RemoteError(
-                f"{_name(function)}{tuple(args)!r} in the guest: {answer['error']}\n{answer['traceback']}"
-            )
+            what = f"{_name(function)}{tuple(args)!r} in the guest: {answer['error']}"
+            raise RemoteError(f"{what}\n{answer['traceback']}")
         value: R = answer["value"]
         return value
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The folder of a run: ``build/vmtest/<run>/``, with ``build/vmtest/latest`` pointing to the newest."""
+"""The folder of a run: ``build/vmtest/<run>/``; ``build/vmtest/latest`` is the newest."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def new_run_dir(base: Path) -> Path:
 
 
 def slug(nodeid: str) -> str:
-    """A file name for a test: ``test_mkfs.py::test_mounts[ext4]`` -> ``test_mkfs-test_mounts-ext4``."""
+    """A file name: ``test_mkfs.py::test_mounts[ext4]`` -> ``test_mkfs-test_mounts-ext4``."""
     words = re.split(r"[^A-Za-z0-9_.]+", nodeid.replace("vmtest/scenarios/", "").replace(".py", ""))
     return "-".join(word for word in words if word)[:150]
 

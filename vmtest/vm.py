@@ -124,9 +124,7 @@ class VM:
                 raise self.explain("the guest ended before its sshd was up", BootFailed)
             self._qmp = self._open_monitor()
             self._port = self._ssh_port()
-            self._guest = Guest(
-                self._port, key, self.explain, lambda: self.alive, slowness
-            )
+            self._guest = Guest(self._port, key, self.explain, lambda: self.alive, slowness)
         except BaseException as error:
             self.stop()
             if isinstance(error, GuestError) and not isinstance(error, BootFailed):
@@ -259,12 +257,12 @@ class VM:
         answer = self.monitor("info usernet")
         match = re.search(r"TCP\[HOST_FORWARD\]\s+\d+\s+127\.0\.0\.1\s+(\d+)\s+\S+\s+22\b", answer)
         if match is None:
-            raise VmtestError(f"QEMU does not tell its forwarded port; info usernet said:\n{answer}")
+            raise VmtestError(f"QEMU does not tell its port; info usernet said:\n{answer}")
         return int(match[1])
 
     def _kill(self) -> None:
         """End virtme-ng and QEMU; they are one session, with the child as its leader."""
-        if self._child is None:
+        if self._child is None or self._child.pid is None:
             return
         with suppress(OSError, ValueError):
             os.killpg(self._child.pid, signal.SIGKILL)
@@ -299,7 +297,7 @@ def _login_key() -> paramiko.PKey:
         if not path.exists():
             try:
                 subprocess.run(
-                    ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "vmtest", "-f", str(path)],
+                    ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(path)],
                     check=True, capture_output=True, text=True,
                 )  # fmt: skip
             except (OSError, subprocess.CalledProcessError) as error:

@@ -15,8 +15,11 @@ class KernelReported(Exception):
 
     def __init__(self, reports: list[Report]) -> None:
         self.reports = reports
-        parts = [report.title + "\n" + "\n".join(f"    {line}" for line in report.lines) for report in reports]
-        super().__init__("\n\n".join(parts))
+        super().__init__("\n\n".join(_shown(report) for report in reports))
+
+
+def _shown(report: Report) -> str:
+    return "\n".join([report.title, *(f"    {line}" for line in report.lines)])
 
 
 class LogWatch:
