@@ -135,8 +135,8 @@ class LogParser:
             self._boot(line)
             return
         if _DROPPED.match(line.text):
-            for builder in self._open():
-                builder.lose(line)
+            for losing in self._open():
+                losing.lose(line)
             return
         if line.time is not None:
             self._latest_time = max(self._latest_time, line.time)
