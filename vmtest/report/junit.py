@@ -8,6 +8,7 @@ from pathlib import Path
 
 from junitparser import JUnitXml, Properties, Property, TestCase, TestSuite
 
+from vmtest.klog import distinct
 from vmtest.report.model import Environment, TestResult
 
 
@@ -27,7 +28,7 @@ def add_properties(path: Path, tests: Iterable[TestResult], environment: Environ
             test = by_name.get((case.classname or "", case.name or ""))
             if test is None:
                 continue
-            values = [("kernel-report", report.title) for report in test.reports]
+            values = [("kernel-report", report.title) for report in distinct(test.reports)]
             values += [("vm", test.vm)] if test.vm else []
             values += [("dmesg", str(test.dmesg))] if test.dmesg else []
             _add_case_properties(case, values)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from vmtest.klog import distinct
 from vmtest.report.model import Outcome, RunResult, TestResult
 
 
@@ -24,7 +25,7 @@ def ktap(run: RunResult) -> str:
 
 
 def _result(index: int, test: TestResult) -> Iterable[str]:
-    notes = [report.title for report in test.reports]
+    notes = [report.title for report in distinct(test.reports)]
     if test.bad:
         notes = [*test.message.splitlines(), *notes]
     for note in notes:
