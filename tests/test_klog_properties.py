@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from vmtest.klog import LogParser, Report, parse
@@ -72,6 +72,7 @@ def test_harmless_messages_of_another_context_change_no_title(
     log: str, insertions: list[tuple[int, str]]
 ) -> None:
     lines = log.split("\n")
+    assume("Linux version" not in log)  # a later time before it would be a reboot
     has_caller = "][" in lines[0]
     for where, message in insertions:
         stamp = "[   99.000000]" + ("[T99999] " if has_caller else " ")

@@ -16,6 +16,8 @@ from vmtest.klog.report import Death, DeathReason, Kind, Report
 _MAX_PRELUDE = 12
 # A report whose printer has been silent for this many messages of others is over.
 _MAX_AGE = 600
+# One context may panic over the report of another that was printed so many messages ago.
+_MAX_PAUSE = 16
 
 _RULER = re.compile(r"={10,}\s*$")
 _CUT_HERE = re.compile(r"(?:-+\[|8<-+) ?cut here")
@@ -187,8 +189,8 @@ class LogParser:
     def _header(self, stream: str, line: Line, family: Family, match: re.Match[str]) -> None:
         builder = self._streams.get(stream)
         if builder is None and family.role is Role.PANIC_AFTER:
-            # Another CPU or task panics because of a report: the newest one that is open.
-            builder = next(reversed(self._open()), None)
+            # Another context panics because of a report: the newest one that is open.
+            builder = self._just_now()
         if builder is not None and builder.continues_with(family):
             builder.header(line, family, match)
             return
@@ -199,6 +201,13 @@ class LogParser:
         self._streams[stream] = builder
         if family.single:
             self._close(builder)
+
+    def _just_now(self) -> Builder | None:
+        """The report that was still being printed a moment ago, by whatever context."""
+        newest = max(self._open(), key=lambda builder: builder.last_message, default=None)
+        if newest and self._messages - newest.last_message <= _MAX_PAUSE:
+            return newest
+        return None
 
     def _body(self, stream: str, line: Line) -> None:
         builder = self._streams.get(stream)

@@ -54,11 +54,17 @@ PANICS = (
     ),
     row(
         Kind.HARDWARE,
-        _P + r"(?P<reason>(?:Asynchronous )?SError Interrupt|Fatal machine check.*"
-        r"|Fatal hardware error.*|Timeout: Not all CPUs entered broadcast exception handler)",
+        _P + r"(?P<reason>(?:Asynchronous )?SError Interrupt)",
         "kernel panic: {reason}",
         role=Role.PANIC_AFTER,
         rank=45,
+    ),
+    row(
+        Kind.HARDWARE,
+        _P + r"(?P<reason>Fatal machine check.*|Fatal hardware error.*"
+        r"|Timeout: Not all CPUs entered broadcast exception handler)",
+        "kernel panic: {reason}",
+        rank=60,
     ),
     row(
         Kind.BOOT_FAILURE,
