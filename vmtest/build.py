@@ -113,7 +113,7 @@ def _build(
     with locked(cache_dir("build") / f"{key}.lock", f"building {sources[0].name}"):
         if not log.exists():
             work = cache_dir("build") / f"{key}.partial"
-            shutil.rmtree(work, ignore_errors=True)
+            shutil.rmtree(work, ignore_errors=True)  # nothing is mounted in it, ever
             work.mkdir()
             for source in sources:
                 target = work / source.relative_to(TOP) if keep_names else work

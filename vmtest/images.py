@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tomllib
@@ -158,11 +157,10 @@ def clean(keep: Sequence[Path] = (), only: str | None = None) -> list[Path]:
 
 
 def _remove(path: Path) -> None:
-    """Remove a tree whose files may belong to root."""
-    if os.geteuid() == 0:
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        subprocess.run(as_root(["rm", "-rf", "--one-file-system", "--", str(path)]), check=False)
+    """Remove a tree whose files may belong to root; never what is mounted in it."""
+    if path.exists():
+        remove = ["rm", "-rf", "--one-file-system", "--", str(path)]
+        subprocess.run(as_root(remove), check=False, stderr=subprocess.DEVNULL)
 
 
 def _build(recipe: Recipe, progress: Progress) -> None:
@@ -172,6 +170,14 @@ def _build(recipe: Recipe, progress: Progress) -> None:
     partial.mkdir(parents=True)
     command = as_root(
         [
+            # mmdebstrap mounts /proc, /sys and parts of /dev: in a mount and process namespace of
+            # its own, they and it are gone when this process is, however it ends.
+            "unshare",
+            "--mount",
+            "--pid",
+            "--fork",
+            "--kill-child",
+            "--mount-proc",
             sys.executable,
             "-m",
             "vmtest.image_builder",
@@ -184,16 +190,22 @@ def _build(recipe: Recipe, progress: Progress) -> None:
     )
     log = cache_dir("images") / f"{recipe.name}.log"
     try:
-        with log.open("w") as sink:
-            process = subprocess.Popen(
+        with (
+            log.open("w") as sink,
+            subprocess.Popen(
                 command, cwd=TOP, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-            )
+            ) as process,
+        ):
             assert process.stdout is not None
-            for line in process.stdout:
-                sink.write(line)
-                sink.flush()
-                progress(line.rstrip())
-        if process.wait() != 0:
+            try:
+                for line in process.stdout:
+                    sink.write(line)
+                    sink.flush()
+                    progress(line.rstrip())
+            except BaseException:
+                process.terminate()  # sudo hands it on; unshare's --kill-child does the rest
+                raise
+        if process.returncode != 0:
             tail = "\n    ".join(log.read_text().splitlines()[-15:])
             raise BuildError(
                 f"image {recipe.name} could not be built (status {process.returncode});"
