@@ -148,6 +148,25 @@ def test_boot_after_a_reset_is_one_report() -> None:
     assert [report.kind for report in parse(log)] == [Kind.REBOOT]
 
 
+def test_panic_long_after_a_report_of_another_context_is_its_own() -> None:
+    stall = "[ 1.000000][   C0] watchdog: BUG: soft lockup - CPU#0 stuck for 22s! [x:1]\n"
+    panic = "[ 2.000000][   T9] Kernel panic - not syncing: Fatal exception\n"
+    quiet = "".join(f"[ 1.{n:06}][   T8] fine\n" for n in range(40))
+    assert [report.fatal for report in parse(stall + panic)] == [True]
+    assert [report.fatal for report in parse(stall + quiet + panic)] == [False, True]
+
+
+def test_stack_of_the_panic_is_not_the_stack_of_the_report() -> None:
+    log = (
+        "[ 1.000000] BUG: KASAN: use-after-free in memcpy+0x1/0x2\n"
+        "[ 1.000000] Read of size 8 at addr ffff8880123450a8 by task a/1\n"
+        "[ 1.000000] Call Trace:\n[ 1.000000]  kasan_report+0x1/0x2\n[ 1.000000]  memcpy+0x1/0x2\n"
+        "[ 1.000000] Kernel panic - not syncing: KASAN: panic_on_warn set ...\n"
+        "[ 1.000000] Call Trace:\n[ 1.000000]  panic+0x1/0x2\n[ 1.000000]  innocent+0x1/0x2\n"
+    )
+    assert [report.title for report in parse(log)] == ["KASAN: use-after-free Read in memcpy"]
+
+
 def test_titles_are_free_of_addresses_and_numbers() -> None:
     [report] = parse(
         "[ 1.000000] Kernel panic - not syncing: bad 0xffff888012345678 of task 4711\n"

@@ -49,7 +49,7 @@ _HELPERS = _names(
     r" __sanitizer_cov\w* __fentry__ ftrace_\w+ __fortify\w* fortify\w*"
     r" _*usercopy\w* check_(heap_object|page_span|object_size|copy_size|stack_object)"
     r" __check_(heap_object|object_size) __stack_chk_fail skb_(over_|under_)?panic bad_page\w*"
-    r" __cfi_\w+ __x86_(indirect|return)\w* __pi_\w+ __efi_\w+ cfi_\w+",
+    r" __cfi_\w+ __pfx_\w+ __x86_(indirect|return)\w* __pi_\w+ __efi_\w+ cfi_\w+",
     # Lockdep, locks, sleeping.
     r"lockdep\w* _*lock_(acquire|release|acquired|contended|is_held|downgrade)\w*"
     r" __lock_\w+ lock_set_class validate_chain check_\w*(prev|noncircular|deadlock|irq|usage"

@@ -38,7 +38,7 @@ FAULTS = (
         "kernel stack overflow in {func}",
     ),
     # Bad addresses. x86 from 5.2 on, x86 before, arm64 and others.
-    row(Kind.OOPS, r"BUG: kernel NULL pointer dereference", _NULL),
+    row(Kind.OOPS, r"BUG: [Kk]ernel NULL pointer dereference", _NULL),
     row(Kind.OOPS, r"BUG: unable to handle page fault for address", _PAGING),
     row(
         Kind.OOPS,
@@ -116,6 +116,12 @@ FAULTS = (
         Kind.GPF,
         r"general protection fault, (?:probably|maybe) for",
         "general protection fault in {func}",
+        role=_F,
+    ),
+    row(
+        Kind.OOPS,
+        _OOPS + r"Bad pagetable: .*\[#\d+\]",
+        "bad page table in {func}",
         role=_F,
     ),
     row(Kind.OOPS, _OOPS + r"divide error: .*\[#\d+\]", "divide error in {func}", role=_F),

@@ -87,6 +87,8 @@ MEMORY = (
         "kmemleak: overlapping object in {func}",
         _STACK,
     ),
+    # Some tools print this line before each object.
+    row(Kind.KMEMLEAK, r"BUG: memory leak$", "memory leak", role=Role.ANNOUNCE, rank=30),
     row(
         Kind.REFERENCE_LEAK,
         r"unregister_netdevice: waiting for \S+ to become free",
