@@ -126,6 +126,7 @@ class Recorder:
             return  # the user's own --junitxml
         if self._environment is None:
             self._config.pluginmanager.unregister(xml)
+            del self._config.stash[xml_key]
         else:
             xml.logfile = str(self.directory / "junit.xml")
 

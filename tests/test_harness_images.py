@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: MIT
+"""Recipes, kernels by name, and where packages come from."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from vmtest import images, kernels, mirror
+from vmtest.errors import SetupError
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A copy of the recipes that a test may edit."""
+    target = tmp_path / "images"
+    shutil.copytree(images.RECIPES, target)
+    return target
+
+
+def test_there_is_one_default_and_it_is_trixie() -> None:
+    assert [r.name for r in images.recipes() if r.default] == ["trixie"]
+    assert images.recipe_named(None).name == "trixie"
+
+
+def test_recipes_are_found_by_name_and_by_kernel() -> None:
+    assert images.recipe_named("6.1") == images.recipe_named("bookworm")
+    assert images.recipe_named("7.3") == images.recipe_named("trixie-backports")
+
+
+def test_an_unknown_name_is_answered_with_the_known_ones() -> None:
+    with pytest.raises(SetupError, match=r"bookworm \(6\.1\).*trixie \(6\.12\)"):
+        images.recipe_named("sarge")
+
+
+@pytest.mark.parametrize("changed", ["trixie.toml", "base.toml", "guest-init"])
+def test_the_key_follows_everything_that_is_in_the_image(folder: Path, changed: str) -> None:
+    before = images.Recipe.load(folder / "trixie.toml").key
+    with (folder / changed).open("a") as file:
+        file.write("\n# changed\n")
+    assert images.Recipe.load(folder / "trixie.toml").key != before
+
+
+def test_the_key_does_not_follow_other_recipes(folder: Path) -> None:
+    before = images.Recipe.load(folder / "trixie.toml").key
+    (folder / "bookworm.toml").unlink()
+    assert images.Recipe.load(folder / "trixie.toml").key == before
+
+
+def test_a_recipe_with_an_unknown_field_names_the_field(folder: Path) -> None:
+    with (folder / "trixie.toml").open("a") as file:
+        file.write('flavour = "vanilla"\n')
+    with pytest.raises(SetupError, match="flavour"):
+        images.Recipe.load(folder / "trixie.toml")
+
+
+def test_a_recipe_that_is_not_toml_says_where(folder: Path) -> None:
+    (folder / "trixie.toml").write_text("kernel = \n")
+    with pytest.raises(SetupError, match=r"trixie\.toml.*line 1"):
+        images.Recipe.load(folder / "trixie.toml")
+
+
+def test_a_tree_that_is_not_built_says_what_is_missing(tmp_path: Path) -> None:
+    (tmp_path / ".config").touch()
+    with pytest.raises(SetupError, match=r"kernel\.release is missing"):
+        kernels.resolve(str(tmp_path))
+
+
+def test_a_setting_beats_the_machines_mirror(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VMTEST_MIRROR", "http://mirror.example/debian")
+    assert mirror.mirror_of("trixie") == "http://mirror.example/debian"
+
+
+@pytest.mark.parametrize(
+    ("targets", "expected"),
+    [
+        ("Debian|Debian|bookworm|x|http://a.example/debian/", "http://a.example/debian"),
+        (
+            "Debian|Debian-Security|bookworm-security|x|http://s.example/security/\n"
+            "Debian|Debian|bookworm|x|http://a.example/debian/\n"
+            "Debian|Debian|trixie|x|http://b.example/debian/",
+            "http://b.example/debian",
+        ),
+        ("Ubuntu|Ubuntu|noble|x|http://u.example/ubuntu/", None),
+        ("", None),
+    ],
+)
+def test_the_mirror_is_the_machines_own_debian_source(
+    monkeypatch: pytest.MonkeyPatch, targets: str, expected: str | None
+) -> None:
+    monkeypatch.delenv("VMTEST_MIRROR", raising=False)
+    monkeypatch.setattr(mirror, "_run", lambda *_argv: targets)
+    assert mirror.mirror_of("trixie") == expected
+
+
+def test_no_name_of_a_package_registry_stands_in_the_repository() -> None:
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=images.TOP, capture_output=True, text=True, check=True
+    )
+    registry = re.compile(r"https?://(deb|security|ftp|pypi|registry|files|mirror)\.[a-z]+\.org")
+    found = []
+    for name in filter(None, listed.stdout.split("\0")):
+        text = (images.TOP / name).read_text(encoding="utf-8", errors="replace")
+        found += [f"{name}: {match[0]}" for match in registry.finditer(text)]
+    assert found == []
