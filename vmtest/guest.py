@@ -50,6 +50,8 @@ class Guest:
     ) -> None:
         self._explain = explain
         self.slowness = slowness
+        #: Kernel modules that were copied here, by name: their ELF files on the host.
+        self.symbol_files: dict[str, Path] = {}
         deadline = time.monotonic() + 30 * slowness
         while True:
             try:

@@ -18,6 +18,7 @@ class KernelModule:
         self.path = f"{_FOLDER}/{name}.ko"
         self._guest = guest
         guest.put({f"{name}.ko": built / f"{name}.ko"}, _FOLDER)
+        guest.symbol_files[name] = built / f"{name}.ko"
 
     @property
     def loaded(self) -> bool:

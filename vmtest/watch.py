@@ -3,9 +3,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from vmtest.cleanliness import State
 from vmtest.errors import GuestError
 from vmtest.klog import Report, failing
+from vmtest.klog.elf import ElfSymbolizer
+from vmtest.klog.symbolize import symbolize
 from vmtest.pool import PooledVm
 from vmtest.vm import take_reports
 
@@ -90,4 +94,13 @@ class LogWatch:
                 self._pooled.spoiled = "its log could not be read to the end"
         if not vm.alive:
             self._pooled.spoiled = self._pooled.spoiled or "it died"
-        self.reports += take_reports(vm)
+        self.reports += [self._with_source_lines(report) for report in take_reports(vm)]
+
+    def _with_source_lines(self, report: Report) -> Report:
+        """Addresses decoded, as far as there are files with debug information."""
+        vm = self._pooled.vm
+        files: dict[str | None, Path] = dict(vm.guest.symbol_files)
+        tree = vm.config.kernel.tree
+        if tree is not None and (tree / "vmlinux").exists():
+            files[None] = tree / "vmlinux"
+        return symbolize(report, ElfSymbolizer(files)) if files else report
