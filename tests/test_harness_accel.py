@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,8 @@ _PANIC = b"Kernel panic - not syncing: VFS: Unable to mount root fs on unknown-b
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No answer of an earlier probe, and a node that looks usable."""
     monkeypatch.setenv("VMTEST_CACHE", str(tmp_path))
-    monkeypatch.setattr(accel.Path, "exists", lambda self: str(self) == "/dev/kvm" or _real(self))
-    monkeypatch.setattr(accel.os, "access", lambda *_args: True)
+    monkeypatch.setattr(Path, "exists", lambda self: str(self) == "/dev/kvm" or _real(self))
+    monkeypatch.setattr(os, "access", lambda *_args: True)
     monkeypatch.setattr(accel, "_qemu_version", lambda: "QEMU 1")
 
 
@@ -42,7 +43,7 @@ def _qemu_that(monkeypatch: pytest.MonkeyPatch, output: bytes, status: int | Non
             raise subprocess.TimeoutExpired(argv, 1.0, output)
         return subprocess.CompletedProcess(argv, status, output)
 
-    monkeypatch.setattr(accel.subprocess, "run", run)
+    monkeypatch.setattr(subprocess, "run", run)
     return runs
 
 

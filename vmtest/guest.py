@@ -51,7 +51,7 @@ class Guest:
         self._explain = explain
         self.slowness = slowness
         #: Kernel modules that were copied here, by name: their ELF files on the host.
-        self.symbol_files: dict[str, Path] = {}
+        self.symbol_files: dict[str | None, Path] = {}
         deadline = time.monotonic() + 30 * slowness
         while True:
             try:

@@ -99,7 +99,7 @@ class LogWatch:
     def _with_source_lines(self, report: Report) -> Report:
         """Addresses decoded, as far as there are files with debug information."""
         vm = self._pooled.vm
-        files: dict[str | None, Path] = dict(vm.guest.symbol_files)
+        files = dict(vm.guest.symbol_files)
         tree = vm.config.kernel.tree
         if tree is not None and (tree / "vmlinux").exists():
             files[None] = tree / "vmlinux"
