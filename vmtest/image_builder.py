@@ -23,6 +23,14 @@ from vmtest.images import Recipe
 _BOOT_MODULES = ("virtio_blk", "ext4", "overlay", "9p", "9pnet_virtio", "virtio_mmio", "virtio_pci",
                  "virtio_console", "crc32c", "crc32c-intel", "crc32c_generic")  # fmt: skip
 
+_NO_INITRAMFS = """
+mkdir -p "$1/etc/kernel/postinst.d"
+for name in dracut initramfs-tools; do
+	printf '#!/bin/sh\\n' >"$1/etc/kernel/postinst.d/$name"
+	chmod 755 "$1/etc/kernel/postinst.d/$name"
+done
+"""
+
 
 def main() -> None:
     """Entry point."""
@@ -69,6 +77,10 @@ def _bootstrap(recipe: Recipe, root: Path, mirror: str, apt_options: Sequence[st
         '--aptopt=Acquire::Languages "none"',
         '--aptopt=APT::Install-Recommends "false"',
         "--dpkgopt=force-unsafe-io",
+        # No initramfs: virtme-ng makes its own. The generators' hooks are there before their
+        # packages come, so dpkg takes them for the administrator's and keeps them.
+        "--dpkgopt=force-confold",
+        f"--essential-hook={_NO_INITRAMFS}",
         *(f"--aptopt={option}" for option in apt_options),
         *(f"--dpkgopt=path-exclude={pattern}" for pattern in recipe.exclude_paths),
     ]
