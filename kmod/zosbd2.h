@@ -104,7 +104,7 @@ struct zosbd2_stats {
  * @node: on the registry's list, under the registry's mutex
  * @ref: held by the registry, by the disk and by whoever looked it up
  * @rcu: frees it behind the last dispatch that may still wake @wait
- * @disk: from creation until the remover drops it
+ * @disk: from creation until the remover drops it, see zosbd2_dev.c
  * @tag_set: until the remover frees it, after del_gendisk()
  * @handle_id: constant
  * @timeout_seconds: constant

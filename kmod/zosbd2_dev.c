@@ -9,8 +9,10 @@
  * add_disk() until ->free_disk(), that is until the last opener has closed,
  * and every caller that looked it up holds one.  Openers thus can call in at
  * any time: what they use (lock, slots, server records) lives as long as the
- * device.  Requests live in the tag set, which the remover frees when
- * del_gendisk() has seen the last of them end; no slot has one then.
+ * device.  Its disk does not: only the remover, its openers, and who took a
+ * reference with zosbd2_get_disk() may use that.  Requests live in the tag
+ * set, which the remover frees when del_gendisk() has seen the last of them
+ * end; no slot has one then.
  *
  * Of all who want to destroy a device, exactly one moves it to REMOVING, and
  * that one tears it down.  Nobody can look it up from then on, but its name
@@ -292,13 +294,36 @@ int zosbd2_dev_destroy_forced(struct zosbd2_device *dev)
 	return 0;
 }
 
+/*
+ * Get the disk of a device that was looked up: the remover, who drops it, has
+ * to leave the states in which this succeeds first.
+ */
+static struct gendisk *zosbd2_get_disk(struct zosbd2_device *dev)
+{
+	struct gendisk *disk = NULL;
+
+	spin_lock(&dev->lock);
+	if (dev->state != ZOSBD2_DEV_REMOVING) {
+		disk = dev->disk;
+		get_device(disk_to_dev(disk));
+	}
+	spin_unlock(&dev->lock);
+	return disk;
+}
+
 /* Shut new openers out if nobody but its servers has the device open. */
 static int zosbd2_claim(struct zosbd2_device *dev)
 {
+	struct gendisk *disk;
 	int ret = 0;
 
-	if (mutex_lock_interruptible(&dev->disk->open_mutex))
+	disk = zosbd2_get_disk(dev);
+	if (!disk)
+		return -ENOENT;
+	if (mutex_lock_interruptible(&disk->open_mutex)) {
+		put_disk(disk);
 		return -ERESTARTSYS;
+	}
 	spin_lock(&dev->lock);
 	if (dev->state == ZOSBD2_DEV_REMOVING)
 		ret = -ENOENT;
@@ -307,13 +332,16 @@ static int zosbd2_claim(struct zosbd2_device *dev)
 	else
 		WRITE_ONCE(dev->state, ZOSBD2_DEV_SYNCING);
 	spin_unlock(&dev->lock);
-	mutex_unlock(&dev->disk->open_mutex);
+	mutex_unlock(&disk->open_mutex);
+	put_disk(disk);
 	return ret;
 }
 
 /*
  * Write the page cache back, with the servers at work.  In a work item, as
  * waiting for a page cannot be interrupted and a server may never answer.
+ * It is queued only while the claim holds: a remover first takes the claim
+ * away and then waits for the work.
  */
 static int zosbd2_sync(struct zosbd2_device *dev)
 {
@@ -321,9 +349,13 @@ static int zosbd2_sync(struct zosbd2_device *dev)
 	int ret;
 
 	spin_lock(&dev->lock);
+	if (dev->state != ZOSBD2_DEV_SYNCING) {
+		spin_unlock(&dev->lock);
+		return -ENOENT;
+	}
 	number = ++dev->sync_asked;
-	spin_unlock(&dev->lock);
 	queue_work(zosbd2_sync_wq, &dev->sync_work);
+	spin_unlock(&dev->lock);
 	ret = wait_event_interruptible(dev->sync_wait,
 				       (s32)(READ_ONCE(dev->sync_done) -
 					     number) >= 0 ||
