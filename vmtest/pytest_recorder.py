@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import time
 from datetime import datetime
@@ -125,6 +126,7 @@ class Recorder:
         if xml is None or self._config.getoption("xmlpath") != JUNIT_PLACEHOLDER:
             return  # the user's own --junitxml
         if self._environment is None:
+            xml.logfile = os.devnull  # this very hook calls it once more
             self._config.pluginmanager.unregister(xml)
             del self._config.stash[xml_key]
         else:
