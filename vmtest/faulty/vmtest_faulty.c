@@ -67,8 +67,8 @@ static DECLARE_COMPLETION(release);
 static bool released;
 static DEFINE_MUTEX(lock_a);
 static DEFINE_MUTEX(lock_b);
+static DEFINE_MUTEX(idle_lock);
 static DEFINE_SPINLOCK(irq_lock);
-static struct timer_list stray_timer;
 static unsigned long shared_counter;
 static int __rcu *rcu_number;
 
@@ -152,7 +152,13 @@ static void stray_timer_fired(struct timer_list *timer)
 
 static noinline void faulty_use_after_unload(void)
 {
-	mod_timer(&stray_timer, jiffies + HZ / 10);
+	/* Not in the module's memory: only the timer's function is to be gone. */
+	struct timer_list *stray_timer = kmalloc(sizeof(*stray_timer), GFP_KERNEL);
+
+	if (!stray_timer)
+		return;
+	timer_setup(stray_timer, stray_timer_fired, 0);
+	mod_timer(stray_timer, jiffies + HZ / 10);
 }
 
 /* Memory. */
@@ -245,8 +251,8 @@ static noinline void faulty_ubsan(void)
 static noinline void faulty_sleep_atomic(void)
 {
 	preempt_disable();
-	mutex_lock(&lock_a);
-	mutex_unlock(&lock_a);
+	mutex_lock(&idle_lock);
+	mutex_unlock(&idle_lock);
 	preempt_enable();
 }
 
@@ -496,7 +502,6 @@ static const struct file_operations trigger_operations = {
 
 static int __init faulty_init(void)
 {
-	timer_setup(&stray_timer, stray_timer_fired, 0);
 	directory = debugfs_create_dir("vmtest_faulty", NULL);
 	debugfs_create_file("trigger", 0200, directory, NULL, &trigger_operations);
 	return 0;
@@ -505,7 +510,7 @@ static int __init faulty_init(void)
 static void __exit faulty_exit(void)
 {
 	debugfs_remove_recursive(directory);
-	/* stray_timer stays as it is: use-after-unload. */
+	/* The timer of use-after-unload stays armed. */
 }
 
 module_init(faulty_init);

@@ -43,6 +43,7 @@ _LOCK_AT = re.compile(
 )
 _LOCK_AT_NEXT = re.compile(r".*(?:trying to release lock|trying to acquire lock|lock) .*at:\s*$")
 _END = re.compile(r"\s*---\[ end (?:trace|Kernel panic)\b|={30,}\s*$")
+_NOT_PRESENT = re.compile(r"#PF: error_code\(0x\w+\) - not-present page|\s*FSC = .*translation")
 _LAST_UNLOADED = re.compile(r".*\[last unloaded: (?P<module>[\w-]+)")
 _MODULE_SPACE = (
     range(0xFFFFFFFFA0000000, 0xFFFFFFFFFF600000),  # x86-64
@@ -85,6 +86,8 @@ class Builder:
         self._inlined = False
         self._last_unloaded: str | None = None
         self._dropped = False
+        #: The faulting address is not mapped at all, rather than protected.
+        self._not_present = False
 
     @property
     def kind(self) -> Kind | None:
@@ -169,6 +172,7 @@ class Builder:
         self.lines.append(line)
 
     def _refine(self, text: str) -> None:
+        self._not_present = self._not_present or bool(_NOT_PRESENT.match(text))
         if self._family and self._family.detail and (more := self._family.detail.match(text)):
             for name, value in more.groupdict().items():
                 if not self._groups.get(name):
@@ -217,12 +221,13 @@ class Builder:
             return None
         frame, name = self._guilty(family)
         kind = family.kind
-        if kind is Kind.OOPS and (module := self._unloaded_module()):
-            kind, title, name = Kind.USE_AFTER_UNLOAD, f"BUG: use after unload of {module}", None
-            owner: str | None = module
-        else:
-            title = fill(family.title, self._groups, self._pair() or name)
-            owner = frame.module if frame else None
+        title = fill(family.title, self._groups, self._pair() or name)
+        module = frame.module if frame else None
+        if kind is Kind.OOPS and (unloaded := self._unloaded_module()):
+            kind, module = Kind.USE_AFTER_UNLOAD, unloaded
+            if self._primary[0].pc and not self._primary[0].symbol:
+                name = None  # the code itself is gone; its callers are not guilty
+            title = fill(f"BUG: use after unload of {unloaded} in {{func}}", {}, name)
         return Report(
             kind=kind,
             title=title,
@@ -230,8 +235,8 @@ class Builder:
             lines=tuple(line.raw for line in self.lines),
             start=self.lines[0].number,
             end=self.lines[-1].number,
-            module=owner,
-            truncated=self._dropped or (family.wants_function and not name and owner is None),
+            module=module,
+            truncated=self._dropped or (family.wants_function and not name and not module),
             fatal=self.fatal,
             time=next((line.time for line in self.lines if line.time is not None), None),
         )
@@ -272,7 +277,12 @@ class Builder:
         return None
 
     def _unloaded_module(self) -> str | None:
-        pc = next((frame for frame in self._primary if frame.pc), None)
-        if pc is None or pc.symbol or pc.address is None or self._last_unloaded is None:
+        """The module whose code or data this fault was after, if it is no longer there."""
+        if self._last_unloaded is None or not self._not_present or not self._primary:
             return None
-        return self._last_unloaded if any(pc.address in space for space in _MODULE_SPACE) else None
+        pc = next((frame for frame in self._primary if frame.pc), None)
+        if pc and not pc.symbol and pc.address:
+            address = pc.address
+        else:
+            address = int(self._groups.get("address") or "0", 16)
+        return self._last_unloaded if any(address in space for space in _MODULE_SPACE) else None

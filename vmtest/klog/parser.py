@@ -27,6 +27,7 @@ _DROPPED = re.compile(r"(?:printk: )?\*\* ?\d+ printk messages dropped|\*\*\* LO
 _BOOT = re.compile(r"Linux version \d+\.\d+|SeaBIOS \(version|Booting Linux on physical CPU")
 _STALLS = frozenset({Kind.RCU_STALL, Kind.SOFT_LOCKUP, Kind.HARD_LOCKUP, Kind.HUNG_TASK,
                      Kind.WORKQUEUE_LOCKUP})  # fmt: skip
+_END_WITH_RULER = frozenset({Kind.KASAN, Kind.KCSAN, Kind.KMSAN, Kind.KFENCE, Kind.UBSAN})
 _NMI_BACKTRACE = re.compile(r"NMI backtrace for cpu \d+|Task dump for CPU \d+")
 
 # How lines of a report look, beside stack frames.
@@ -225,7 +226,7 @@ class LogParser:
             return
         if _RULER.match(line.text):
             self._preludes[stream] = [line]  # may be this report's end or the next one's start
-            if builder.phase is Phase.ENDED:
+            if builder.phase is Phase.ENDED or builder.kind not in _END_WITH_RULER:
                 return
         else:
             self._preludes.pop(stream, None)

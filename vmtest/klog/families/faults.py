@@ -39,7 +39,11 @@ FAULTS = (
     ),
     # Bad addresses. x86 from 5.2 on, x86 before, arm64 and others.
     row(Kind.OOPS, r"BUG: [Kk]ernel NULL pointer dereference", _NULL),
-    row(Kind.OOPS, r"BUG: unable to handle page fault for address", _PAGING),
+    row(
+        Kind.OOPS,
+        r"BUG: unable to handle page fault for address(?:: (?P<address>[0-9a-f]+))?",
+        _PAGING,
+    ),
     row(
         Kind.OOPS,
         r"(?:BUG: )?(?:CPU \d+ )?[Uu]nable to handle kernel NULL pointer dereference",
@@ -48,6 +52,7 @@ FAULTS = (
     row(
         Kind.OOPS,
         r"(?:BUG: )?(?:CPU \d+ )?[Uu]nable to handle kernel (?:paging request"
+        r"(?: at virtual address (?P<address>[0-9a-f]+))?"
         r"|pointer dereference|data access|instruction fetch|unaligned)",
         _PAGING,
     ),

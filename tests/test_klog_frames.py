@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: MIT
+"""Stack frames and program counters in the formats of several kernels and architectures."""
+
+from __future__ import annotations
+
+import pytest
+
+from vmtest.klog import parse
+from vmtest.klog.frames import Frame, entry, innermost, parse_frame, parse_pc, plain_name
+
+
+@pytest.mark.parametrize(
+    ("text", "frame"),
+    [
+        (" vfs_write+0xf5/0x440", Frame("vfs_write", 0xF5)),
+        (" ? vfs_write+0xf5/0x440", Frame("vfs_write", 0xF5, unreliable=True)),
+        (" fetch.isra.0+0x1/0x2 [zosbd2]", Frame("fetch.isra.0", 1, "zosbd2")),
+        (" fetch+0x1/0x2 [zosbd2 0123456789abcdef]", Frame("fetch", 1, "zosbd2")),
+        (" fetch+0x1/0x2 [zosbd2] zosbd2.c:12", Frame("fetch", 1, "zosbd2")),
+        (" fetch+0x1/0x2 drivers/block/zosbd2.c:12", Frame("fetch", 1)),
+        (" fetch drivers/block/zosbd2.c:12 [inline]", Frame("fetch")),
+        (" fetch (drivers/block/zosbd2.c:12) zosbd2", Frame("fetch", None, "zosbd2")),
+        (
+            " [<ffffffff81234567>] fetch+0x1/0x2",
+            Frame("fetch", 1, address=0xFFFFFFFF81234567),
+        ),
+        ("[<000000001e1c2a00>] fetch+0x1/0x2", Frame("fetch", 1, address=0x1E1C2A00)),
+        (" fetch from caller+0x1/0x2", Frame("fetch")),
+        (" 0xffffffffc0a31010", Frame("", address=0xFFFFFFFFC0A31010)),
+        ("[c0000000012f3a20] [c000000000a1b2c4] fetch+0x1/0x2 (unreliable)", Frame("fetch", 1)),
+    ],
+)
+def test_frame_is_parsed(text: str, frame: Frame) -> None:
+    assert parse_frame(text) == frame
+
+
+@pytest.mark.parametrize(
+    ("text", "frame"),
+    [
+        ("RIP: 0010:fetch+0x1/0x2 [zosbd2]", Frame("fetch", 1, "zosbd2", pc=True)),
+        ("RIP: e030:fetch+0x1/0x2", Frame("fetch", 1, pc=True)),
+        (
+            "RIP: 0010:[<ffffffff81234567>]  [<ffffffff81234567>] fetch+0x1/0x2",
+            Frame("fetch", 1, pc=True),
+        ),
+        ("RIP: 0010:0xffffffffc0a31010", Frame("", pc=True, address=0xFFFFFFFFC0A31010)),
+        ("EIP: fetch+0x1/0x2", Frame("fetch", 1, pc=True)),
+        ("pc : fetch+0x1/0x2", Frame("fetch", 1, pc=True)),
+        ("epc : fetch+0x1/0x2", Frame("fetch", 1, pc=True)),
+        ("NIP [c000000000a1b2c4] fetch+0x1/0x2", Frame("fetch", 1, pc=True)),
+        (
+            "Krnl PSW : 0704c00180000000 00000000001e1c2a (fetch+0x1/0x2)",
+            Frame("fetch", 1, pc=True),
+        ),
+    ],
+)
+def test_program_counter_is_parsed(text: str, frame: Frame) -> None:
+    assert parse_pc(text) == frame
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "RIP: 0033:fetch+0x1/0x2",
+        "RIP: 0033:0x7f8b1a07dae9",
+        "lr : fetch+0x1/0x2",
+        "CPU: 0 PID: 1 Comm: x",
+    ],
+)
+def test_user_space_and_others_are_no_program_counter(text: str) -> None:
+    assert parse_pc(text) is None
+
+
+@pytest.mark.parametrize(
+    "symbol",
+    ["fetch", "fetch.isra.0", "fetch.constprop.0.isra.0", "fetch.cold", "fetch.part.0.cold",
+     "fetch.llvm.123456", "fetch.lto_priv.0", "fetch.cfi_jt", "fetch.12"],
+)  # fmt: skip
+def test_name_is_free_of_compiler_suffixes(symbol: str) -> None:
+    assert plain_name(symbol) == "fetch"
+
+
+def test_unreliable_frame_is_guilty_only_without_others() -> None:
+    stale, real = Frame("stale", 1, unreliable=True), Frame("real", 1)
+    assert innermost([Frame("mutex_lock", 1), stale, real]) == real
+    assert innermost([Frame("mutex_lock", 1), stale]) == stale
+    assert innermost([Frame("mutex_lock", 1), Frame("", address=1)]) is None
+
+
+@pytest.mark.parametrize(
+    ("frames", "name"),
+    [
+        ("spin __x64_sys_ioctl do_syscall_64", "sys_ioctl"),
+        ("spin __do_sys_ioctl do_syscall_64", "sys_ioctl"),
+        ("spin __arm64_compat_sys_ioctl", "sys_ioctl"),
+        ("spin ksys_read", "sys_read"),
+        ("spin poll_work process_one_work worker_thread kthread", "poll_work"),
+        ("spin on_timer call_timer_fn __run_timers", "on_timer"),
+        ("spin server_thread kthread ret_from_fork", "server_thread"),
+        ("dump_stack_lvl asm_sysvec_apic_timer_interrupt spin on_timer call_timer_fn", "on_timer"),
+        ("mutex_lock spin", "spin"),
+    ],
+)
+def test_stall_is_named_after_where_its_work_began(frames: str, name: str) -> None:
+    found = entry([Frame(symbol, 1) for symbol in frames.split()])
+    assert found is not None
+    assert found[1] == name
+
+
+def test_idle_cpu_is_not_guilty_of_a_stall() -> None:
+    frames = [Frame("default_idle", 1, pc=True), Frame("do_idle", 1), Frame("start_secondary", 1)]
+    assert entry(frames) is None
+
+
+def test_stacks_of_a_dependency_chain_are_not_the_guilty_one() -> None:
+    log = (
+        "[ 1.000000] WARNING: possible circular locking dependency detected\n"
+        "[ 1.000000] the lines that name the locks were lost\n"
+        "[ 1.000000]        innocent+0x1/0x2\n"
+        "[ 1.000000] stack backtrace:\n"
+        "[ 1.000000] CPU: 0 PID: 12 Comm: x Not tainted 6.6.0 #1\n"
+        "[ 1.000000] Call Trace:\n"
+        "[ 1.000000]  __mutex_lock+0x1/0x2\n"
+        "[ 1.000000]  guilty+0x1/0x2\n"
+    )
+    assert [report.title for report in parse(log)] == ["possible deadlock in guilty"]
