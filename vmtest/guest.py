@@ -115,20 +115,30 @@ class Guest:
             raise self._explain(f"cannot start {line}: {error!r}", SshFailed) from error
         return Process(self, channel, line, self._explain)
 
-    def put(self, files: Mapping[str, Path | bytes | str], into: str) -> None:
-        """Write files (contents, or local files and folders with their modes) below ``into``."""
+    def put(
+        self, files: Mapping[str, Path | bytes | str], into: str, *, once: bool = False
+    ) -> None:
+        """Write files (contents, or local files and folders with their modes) below ``into``.
+
+        ``once`` says that nobody changes them there: the same files are not written again.
+        """
         buffer = io.BytesIO()
         with tarfile.open(fileobj=buffer, mode="w") as tar:
             for name, source in files.items():
                 if isinstance(source, Path):
                     tar.add(source, arcname=name, filter=_as_root)
                     continue
-                data = source.encode() if isinstance(source, str) else source
+                text = source.encode() if isinstance(source, str) else source
                 member = tarfile.TarInfo(name)
-                member.size, member.mode = len(data), 0o755 if data.startswith(b"#!") else 0o644
-                tar.addfile(member, io.BytesIO(data))
-        self.run("mkdir", "-p", into)
-        self.run("tar", "-xf", "-", "-C", into, stdin=buffer.getvalue(), timeout=120)
+                member.size, member.mode = len(text), 0o755 if text.startswith(b"#!") else 0o644
+                tar.addfile(member, io.BytesIO(text))
+        data = buffer.getvalue()
+        if once and self._put_once.get(into) == data:
+            return
+        unpack = 'mkdir -p "$1" && exec tar -xf - -C "$1"'
+        self.run("sh", "-c", unpack, "put", into, stdin=data, timeout=120)
+        if once:
+            self._put_once[into] = data
 
     def read(self, path: str, timeout: float = 60.0) -> str:
         """The contents of a file."""

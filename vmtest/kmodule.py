@@ -15,9 +15,9 @@ class KernelModule:
 
     def __init__(self, guest: Guest, built: Path, name: str) -> None:
         self.name = name
-        self.path = f"{_FOLDER}/{name}.ko"
+        self.path = f"{_FOLDER}/{name}/{name}.ko"
         self._guest = guest
-        guest.put({f"{name}.ko": built / f"{name}.ko"}, _FOLDER)
+        guest.put({f"{name}.ko": built / f"{name}.ko"}, f"{_FOLDER}/{name}", once=True)
         guest.symbol_files[name] = built / f"{name}.ko"
 
     @property

@@ -36,7 +36,7 @@ class RemotePython:
         self._answered = 0
         files: dict[str, Path | bytes | str] = {package.name: package for package in packages}
         files["guest_agent.py"] = Path(guest_agent.__file__)
-        guest.put(files, _HOME)
+        guest.put(files, _HOME, once=True)
 
     def call(self, function: Callable[..., R], *args: object, timeout: float = 60.0) -> R:
         """Call ``function`` in the guest, in a process of its own; returns what it returned.
