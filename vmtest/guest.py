@@ -50,6 +50,7 @@ class Guest:
     ) -> None:
         self._explain = explain
         self.slowness = slowness
+        self._put_once: dict[str, bytes] = {}
         #: Kernel modules that were copied here, by name: their ELF files on the host.
         self.symbol_files: dict[str | None, Path] = {}
         deadline = time.monotonic() + 30 * slowness
