@@ -18,9 +18,10 @@
  * stack-overflow    CONFIG_VMAP_STACK
  * stack-smash       CONFIG_STACKPROTECTOR
  * use-after-unload  every kernel, after rmmod (a timer is left running)
- * use-after-free    CONFIG_KASAN; CONFIG_KFENCE when it happens to hold the object
+ * use-after-free    CONFIG_KASAN; CONFIG_KFENCE with a short kfence.sample_interval
  * oob               CONFIG_KASAN; CONFIG_KFENCE as above
- * double-free       CONFIG_KASAN, CONFIG_SLAB_FREELIST_HARDENED, slub_debug=F
+ * double-free       CONFIG_KASAN; CONFIG_KFENCE as above; before 6.18 (sheaves) also
+ *                   CONFIG_SLAB_FREELIST_HARDENED
  * leak              CONFIG_DEBUG_KMEMLEAK, after two scans
  * list-corruption   CONFIG_DEBUG_LIST, CONFIG_LIST_HARDENED
  * refcount          every kernel
@@ -45,6 +46,7 @@
 #include <linux/debugfs.h>
 #include <linux/delay.h>
 #include <linux/irq_work.h>
+#include <linux/kfence.h>
 #include <linux/kthread.h>
 #include <linux/list.h>
 #include <linux/mm.h>
@@ -163,9 +165,27 @@ static noinline void faulty_use_after_unload(void)
 
 /* Memory. */
 
+/*
+ * An object whose misuse somebody watches. KFENCE guards one allocation an interval
+ * (kfence.sample_interval), so take several; KASAN watches them all.
+ */
+static void *kmalloc_watched(size_t size)
+{
+	unsigned long end = jiffies + 4 * HZ;
+	void *object = kmalloc(size, GFP_KERNEL);
+
+	while (IS_ENABLED(CONFIG_KFENCE) && !IS_ENABLED(CONFIG_KASAN) &&
+	       object && !is_kfence_address(object) && time_before(jiffies, end)) {
+		kfree(object);
+		cond_resched();
+		object = kmalloc(size, GFP_KERNEL);
+	}
+	return object;
+}
+
 static noinline void faulty_use_after_free(void)
 {
-	char *object = kmalloc(128, GFP_KERNEL);
+	char *object = kmalloc_watched(128);
 
 	if (!object)
 		return;
@@ -175,7 +195,7 @@ static noinline void faulty_use_after_free(void)
 
 static noinline void faulty_oob(void)
 {
-	char *object = kmalloc(120, GFP_KERNEL);
+	char *object = kmalloc_watched(120);
 
 	if (!object)
 		return;
@@ -185,7 +205,7 @@ static noinline void faulty_oob(void)
 
 static noinline void faulty_double_free(void)
 {
-	void *object = kmalloc(96, GFP_KERNEL);
+	void *object = kmalloc_watched(96);
 	void *again = hide(object);
 
 	kfree(object);
