@@ -167,6 +167,43 @@ def test_stack_of_the_panic_is_not_the_stack_of_the_report() -> None:
     assert [report.title for report in parse(log)] == ["KASAN: use-after-free Read in memcpy"]
 
 
+UNLOADED = (
+    "[ 1.000000] BUG: unable to handle page fault for address: ffffffffc05b37a8\n"
+    "[ 1.000000] #PF: error_code(0x0002) - not-present page\n"
+    "[ 1.000000] Oops: Oops: 0002 [#1] PREEMPT SMP NOPTI\n"
+    "[ 1.000000] CPU: 0 UID: 0 PID: 19 Comm: rcu_preempt\n"
+    "[ 1.000000] RIP: 0010:enqueue_timer+0x24/0x100\n"
+    "[ 1.000000] Modules linked in: ext4 [last unloaded: vmtest_faulty(OE)]\n"
+)
+
+
+def test_fault_on_data_of_an_unloaded_module_names_the_module() -> None:
+    [report] = parse(UNLOADED)
+    assert report.kind is Kind.USE_AFTER_UNLOAD
+    assert report.title == "BUG: use after unload of vmtest_faulty in enqueue_timer"
+    assert report.module == "vmtest_faulty"
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("not-present page", "permissions violation"),
+        ("ffffffffc05b37a8", "ffff888005b37a8f"),
+        (" [last unloaded: vmtest_faulty(OE)]", ""),
+    ],
+)
+def test_other_faults_are_not_blamed_on_an_unloaded_module(old: str, new: str) -> None:
+    [report] = parse(UNLOADED.replace(old, new))
+    assert report.kind is Kind.OOPS
+
+
+def test_ruler_of_the_next_report_is_not_the_end_of_a_stall() -> None:
+    stall = "[ 1.000000] INFO: task x:12 blocked for more than 5 seconds.\n[ 1.000000]  f+0x1/0x2\n"
+    ruler = f"[ 2.000000] {'=' * 66}\n"
+    first, second = parse(stall + ruler + "[ 2.000000] BUG: KFENCE: invalid free in g+0x1/0x2\n")
+    assert (first.end, second.start) == (2, 3)
+
+
 def test_titles_are_free_of_addresses_and_numbers() -> None:
     [report] = parse(
         "[ 1.000000] Kernel panic - not syncing: bad 0xffff888012345678 of task 4711\n"
