@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: MIT
+"""Devices for scenarios: created, served from memory, read and written past the page cache."""
+
+from __future__ import annotations
+
+import contextlib
+import mmap
+import os
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import zosbd2
+
+MIB = 1 << 20
+BLOCK = 4096
+
+
+class Store:
+    """A RAM disk's memory; ``requests`` are (kind, offset, length) in order of arrival."""
+
+    def __init__(self, size: int) -> None:
+        self.memory = bytearray(size)
+        self.requests: list[tuple[str, int, int]] = []
+
+    def read(self, offset: int, into: memoryview) -> None:
+        """Fill *into*."""
+        self.requests.append(("read", offset, len(into)))
+        into[:] = self.memory[offset : offset + len(into)]
+
+    def write(self, offset: int, data: memoryview) -> None:
+        """Keep *data*."""
+        self.requests.append(("write", offset, len(data)))
+        self.memory[offset : offset + len(data)] = data
+
+    def discard(self, offset: int, length: int) -> None:
+        """Zero it."""
+        self.requests.append(("discard", offset, length))
+        self.memory[offset : offset + length] = bytes(length)
+
+
+@contextlib.contextmanager
+def created(
+    control: zosbd2.Control, name: str, size: int = 16 * MIB, *, timeout_seconds: int = 60
+) -> Iterator[int]:
+    """A device that nobody serves yet; destroyed by force if it is still there at the end."""
+    handle = control.create(name, size, timeout_seconds=timeout_seconds)
+    try:
+        yield handle
+    finally:
+        with contextlib.suppress(zosbd2.NoSuchDevice):
+            control.destroy(handle, force=True)
+
+
+@contextlib.contextmanager
+def exchange(
+    control: zosbd2.Control, name: str, size: int = 16 * MIB, *, timeout_seconds: int = 60
+) -> Iterator[zosbd2.Exchange]:
+    """A device that the caller serves by hand, with nobody else looking at it."""
+    with contextlib.ExitStack() as undo:
+        undo.enter_context(udev_held())
+        handle = undo.enter_context(created(control, name, size, timeout_seconds=timeout_seconds))
+        node = undo.enter_context(zosbd2.DeviceNode(name))
+        # Before the node is closed: closing it would wait for write-back.
+        undo.callback(outlived, control, handle)
+        yield zosbd2.Exchange(node, handle)
+
+
+def outlived(control: zosbd2.Control, handle: int) -> None:
+    """Destroy a device unless somebody has done so."""
+    with contextlib.suppress(zosbd2.NoSuchDevice):
+        control.destroy(handle, force=True)
+
+
+@contextlib.contextmanager
+def udev_held() -> Iterator[None]:
+    """Keep udev from looking into new devices, where each request is counted."""
+    subprocess.run(["udevadm", "control", "--stop-exec-queue"], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["udevadm", "control", "--start-exec-queue"], check=True)
+
+
+@contextlib.contextmanager
+def opened(name: str, flags: int = os.O_RDWR | os.O_DIRECT) -> Iterator[int]:
+    """The block device, past the page cache."""
+    fd = os.open(f"/dev/{name}", flags | os.O_CLOEXEC)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def pread(fd: int, length: int, offset: int) -> bytes:
+    """Read from a descriptor with O_DIRECT, which wants aligned memory."""
+    with mmap.mmap(-1, length) as memory:
+        got = os.preadv(fd, [memory], offset)
+        return memory[:got]
+
+
+def pwrite(fd: int, data: bytes, offset: int) -> int:
+    """Write to a descriptor with O_DIRECT, which wants aligned memory."""
+    with mmap.mmap(-1, len(data)) as memory:
+        memory[:] = data
+        return os.pwritev(fd, [memory], offset)
+
+
+def pattern(offset: int, length: int, seed: int = 0) -> bytes:
+    """Bytes that differ from block to block and from seed to seed."""
+    blocks = range(offset // BLOCK, (offset + length) // BLOCK)
+    return b"".join(
+        (block.to_bytes(8, "little") + seed.to_bytes(8, "little")) * (BLOCK // 16)
+        for block in blocks
+    )
+
+
+class Submitter:
+    """I/O in a thread of its own: how it ended, what it returned, how long it took."""
+
+    def __init__(self, work: Callable[[], object]) -> None:
+        self.value: object = None
+        self.error: OSError | None = None
+        self.seconds = 0.0
+        self._work = work
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def end(self, timeout: float = 30.0) -> object:
+        """Wait for the end; returns what the work returned, raises the OSError it raised."""
+        self._thread.join(timeout)
+        if self._thread.is_alive():
+            raise TimeoutError(f"I/O did not end within {timeout} s")
+        if self.error is not None:
+            raise self.error
+        return self.value
+
+    def _run(self) -> None:
+        began = time.monotonic()
+        try:
+            self.value = self._work()
+        except OSError as error:
+            self.error = error
+        self.seconds = time.monotonic() - began
+
+
+def reader(name: str, offset: int, length: int = BLOCK) -> Submitter:
+    """Reads from the device in the background."""
+
+    def work() -> bytes:
+        with opened(name) as fd:
+            return pread(fd, length, offset)
+
+    return Submitter(work)
+
+
+def writer(name: str, data: bytes, offset: int) -> Submitter:
+    """Writes to the device in the background."""
+
+    def work() -> int:
+        with opened(name) as fd:
+            return pwrite(fd, data, offset)
+
+    return Submitter(work)
+
+
+def counter(name: str, which: str) -> int:
+    """One of the device's counters."""
+    return int(Path(f"/sys/block/{name}/zosbd2/{which}").read_text())
+
+
+def wait_until(what: str, condition: Callable[[], object], timeout: float = 20.0) -> None:
+    """Wait until *condition* holds; *what* names the event in the error."""
+    deadline = time.monotonic() + timeout
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{what}: not within {timeout} s")
+        time.sleep(0.005)
