@@ -278,11 +278,14 @@ class Builder:
 
     def _unloaded_module(self) -> str | None:
         """The module whose code or data this fault was after, if it is no longer there."""
-        if self._last_unloaded is None or not self._not_present or not self._primary:
-            return None
         pc = next((frame for frame in self._primary if frame.pc), None)
-        if pc and not pc.symbol and pc.address:
-            address = pc.address
-        else:
+        if pc is None:
+            return None
+        if not pc.symbol:
+            # Unmapped, or mapped still and filled with int3: no loaded module owns this code.
+            address = pc.address or 0
+        elif self._not_present:
             address = int(self._groups.get("address") or "0", 16)
+        else:
+            return None
         return self._last_unloaded if any(address in space for space in _MODULE_SPACE) else None
