@@ -376,6 +376,14 @@ static int zosbd2_fetch(struct zosbd2_device *dev,
 	size_t missing;
 
 	for (;;) {
+		/*
+		 * A dying server must not take a request with it.  It may be
+		 * the one that was woken for it.
+		 */
+		if (fatal_signal_pending(current)) {
+			wake_up(&dev->wait);
+			return -EINTR;
+		}
 		spin_lock(&dev->lock);
 		if (!list_empty(&dev->queued)) {
 			missing = zosbd2_hand_out(dev, buf);
@@ -383,8 +391,6 @@ static int zosbd2_fetch(struct zosbd2_device *dev,
 				return 0;
 			if (fault_in_safe_writeable(buf, missing))
 				return -EFAULT;
-			if (fatal_signal_pending(current))
-				return -EINTR;
 			cond_resched();
 			continue;
 		}
