@@ -15,6 +15,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -28,7 +29,10 @@ from rich.table import Table
 from vmtest.errors import BootFailed
 from vmtest.vm import VM, VmConfig
 
-_DEADLINE = 300.0
+# A plain boot that takes longer hangs: QEMU 7.2 with a thread per vCPU does that now and then on a
+# busy machine. It is tried again, and counted.
+_DEADLINE = 150.0
+_TRIES = 3
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,7 @@ class BootTimes:
     accelerator: str
     plain: list[float]
     ours: list[float]
+    plain_failures: int
 
     @property
     def ratio(self) -> float:
@@ -51,6 +56,7 @@ class BootTimes:
             "kernel": self.kernel,
             "accelerator": self.accelerator,
             "plain_seconds": self.plain,
+            "plain_boots_that_hung": self.plain_failures,
             "vmtest_seconds": self.ours,
             "ratio": round(self.ratio, 3),
         }
@@ -63,19 +69,30 @@ class BootTimes:
         for name, times in (("plain vng", self.plain), ("vmtest", self.ours)):
             boots = ", ".join(f"{t:.1f}" for t in times)
             table.add_row(name, f"{median(times):.1f} s", boots)
+        if self.plain_failures:
+            table.add_row("plain vng", "", f"{self.plain_failures} more hung and do not count")
         table.add_row("ratio", f"{self.ratio:.2f}", "at most 0.60 is wanted")
         return table
 
 
 def measure(config: VmConfig, rounds: int, say: Callable[[str], None]) -> BootTimes:
     """Boot ``rounds`` times each, in turn, so that a busy machine slows both."""
-    plain, ours = [], []
+    plain: list[float] = []
+    ours: list[float] = []
+    failures = 0
     for number in range(1, rounds + 1):
-        say(f"plain vng, boot {number} of {rounds}")
-        plain.append(_boot_plain(config))
         say(f"vmtest, boot {number} of {rounds}")
         ours.append(_boot_ours(config))
-    return BootTimes(config.kernel.release, config.accelerator.name, plain, ours)
+        while len(plain) < number:
+            say(f"plain vng, boot {number} of {rounds}")
+            try:
+                plain.append(_boot_plain(config))
+            except BootFailed as error:
+                failures += 1
+                if failures == _TRIES:
+                    raise
+                say(str(error))
+    return BootTimes(config.kernel.release, config.accelerator.name, plain, ours, failures)
 
 
 def _boot_ours(config: VmConfig) -> float:
@@ -103,11 +120,12 @@ def _boot_plain(config: VmConfig) -> float:
     env = {**os.environ, "HOME": str(home), "XDG_CACHE_HOME": str(home / ".cache"), "PATH": path}
     began = time.monotonic()
     child = pexpect.spawn(command[0], command[1:], env=env, cwd=str(home), timeout=1)
+    # A console that nobody reads fills up, and QEMU waits for it.
+    reader = threading.Thread(target=_drain, args=(child,), daemon=True)
+    reader.start()
     try:
         key = home / ".cache/virtme-ng/.ssh/id_virtme"
         while not _ssh_answers(port, key):
-            with suppress(pexpect.TIMEOUT, pexpect.EOF):
-                child.read_nonblocking(65536, timeout=0)  # or its console would fill up
             if not child.isalive() or time.monotonic() - began > _DEADLINE:
                 raise BootFailed(
                     f"plain vng did not answer on SSH after {time.monotonic() - began:.0f} s",
@@ -119,7 +137,14 @@ def _boot_plain(config: VmConfig) -> float:
         with suppress(OSError):
             os.killpg(child.pid or 0, signal.SIGKILL)
         child.wait()
+        reader.join(10)
         shutil.rmtree(home, ignore_errors=True)
+
+
+def _drain(child: pexpect.spawn[bytes]) -> None:
+    with suppress(pexpect.EOF, OSError, ValueError):
+        while True:
+            child.read_nonblocking(65536, timeout=None)
 
 
 def _ssh_answers(port: int, key: Path) -> bool:
