@@ -226,11 +226,27 @@ static bool zosbd2_copy_request(struct zosbd2_device *dev,
 
 	if (has_data)
 		head.header.size = blk_rq_bytes(rq);
-	if (copy_to_user(buf, &head, sizeof(head)) ||
-	    copy_to_user(buf + ZOSBD2_TAIL_OFFSET, &tail, sizeof(tail)))
+	if (copy_to_user(buf, &head, sizeof(head)))
 		return false;
-	return !has_data ||
-	       zosbd2_copy_to_server(rq, buf + ZOSBD2_OPERATION_SIZE);
+	if (has_data && !zosbd2_copy_to_server(rq, buf + ZOSBD2_OPERATION_SIZE))
+		return false;
+	/* Last: who does not get the request does not get its id either. */
+	return !copy_to_user(buf + ZOSBD2_TAIL_OFFSET, &tail, sizeof(tail));
+}
+
+/*
+ * A hand-out that failed may have overwritten the answer that the call came
+ * with, which has been taken.  Leave something in the buffer with which the
+ * call can be restarted, see zosbd2_wait().
+ */
+static int zosbd2_take_back(char __user *buf)
+{
+	u32 operation = ZOSBD2_OP_NO_RESPONSE;
+
+	if (copy_to_user(buf + offsetof(struct zosbd2_head, header.operation),
+			 &operation, sizeof(operation)))
+		return -EFAULT;
+	return 0;
 }
 
 /*
@@ -389,7 +405,8 @@ static int zosbd2_fetch(struct zosbd2_device *dev,
 			missing = zosbd2_hand_out(dev, buf);
 			if (!missing)
 				return 0;
-			if (fault_in_safe_writeable(buf, missing))
+			if (fault_in_safe_writeable(buf, missing) ||
+			    zosbd2_take_back(buf))
 				return -EFAULT;
 			cond_resched();
 			continue;
