@@ -223,6 +223,8 @@ void zosbd2_blk_kill(struct zosbd2_device *dev)
 		zosbd2_blk_end(dev, slot, BLK_STS_IOERR);
 	}
 	wake_up_all(&dev->wait);
+	/* The write-back may be cancelled before it has begun. */
+	wake_up_all(&dev->sync_wait);
 }
 
 /**
