@@ -12,6 +12,7 @@
  * Nothing here may wait for I/O to make memory free, the I/O could be ours.
  */
 #include <linux/highmem.h>
+#include <linux/nospec.h>
 #include <linux/pagemap.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
@@ -111,7 +112,7 @@ static struct zosbd2_slot *zosbd2_find_fetched(struct zosbd2_device *dev,
 
 	if (tag >= dev->queue_depth)
 		return NULL;
-	slot = &dev->slots[tag];
+	slot = &dev->slots[array_index_nospec(tag, dev->queue_depth)];
 	if (slot->state != ZOSBD2_SLOT_FETCHED || slot->id != id)
 		return NULL;
 	return slot;
