@@ -125,6 +125,7 @@ struct zosbd2_stats {
  * @ever_served: a server has attached at some time
  * @openers: processes that have it open, see zosbd2_client.c
  * @opens: how often it is open in all
+ * @opener_changes: how many openers there have been
  * @sync_work: writes the page cache back for an unforced destroy
  * @sync_wait: that destroy waits here
  * @sync_asked: number of the newest write-back that was asked for
@@ -159,6 +160,7 @@ struct zosbd2_device {
 	unsigned int reap_at;
 	struct list_head openers;
 	unsigned int opens;
+	unsigned int opener_changes;
 
 	struct work_struct sync_work;
 	wait_queue_head_t sync_wait;
@@ -206,11 +208,14 @@ int zosbd2_serve(struct zosbd2_device *dev, void __user *buf);
  * struct zosbd2_server - a thread that serves or served a device
  * @node: in zosbd2_device.servers
  * @tid: the thread; holding the struct pid makes a reused number harmless
+ * @opener_changes: zosbd2_device.opener_changes when its process was marked as
+ *	a server
  * @told: it has been told that the device is gone
  */
 struct zosbd2_server {
 	struct hlist_node node;
 	struct pid *tid;
+	unsigned int opener_changes;
 	bool told;
 };
 

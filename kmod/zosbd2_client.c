@@ -113,6 +113,7 @@ int zosbd2_client_open(struct zosbd2_device *dev, bool writable)
 		opener = spare;
 		spare = NULL;
 		list_add(&opener->node, &dev->openers);
+		dev->opener_changes++;
 	}
 	opener->opens++;
 	opener->writable |= writable;
@@ -213,13 +214,19 @@ bool zosbd2_client_in_use(struct zosbd2_device *dev)
 
 /*
  * A server that inherited its open file did not open the device itself: then
- * the nearest of its ancestors that did is the one.
+ * the nearest of its ancestors that did is the one.  It may have closed the
+ * device and opened it again since it served last.
  */
-static void zosbd2_mark_server_process(struct zosbd2_device *dev)
+static void zosbd2_mark_server_process(struct zosbd2_device *dev,
+				       struct zosbd2_server *server)
 	__must_hold(&dev->lock)
 {
 	struct zosbd2_opener *opener;
 	struct task_struct *task;
+
+	if (server->opener_changes == dev->opener_changes)
+		return;
+	server->opener_changes = dev->opener_changes;
 
 	rcu_read_lock();
 	for (task = current->group_leader; task->pid > 1;
@@ -291,6 +298,8 @@ struct zosbd2_server *zosbd2_server_attach(struct zosbd2_device *dev)
 
 	spin_lock(&dev->lock);
 	server = zosbd2_server_find(dev);
+	if (likely(server))
+		zosbd2_mark_server_process(dev, server);
 	spin_unlock(&dev->lock);
 	if (likely(server))
 		return server->told ? ERR_PTR(-ENOENT) : server;
@@ -311,7 +320,7 @@ struct zosbd2_server *zosbd2_server_attach(struct zosbd2_device *dev)
 	hash_add(dev->servers, &spare->node, (unsigned long)spare->tid);
 	dev->nr_servers++;
 	dev->ever_served = true;
-	zosbd2_mark_server_process(dev);
+	zosbd2_mark_server_process(dev, spare);
 	spin_unlock(&dev->lock);
 	zosbd2_servers_free(&dead);
 	return spare;
