@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import mmap
 import os
+import struct
 import subprocess
 import threading
 import time
@@ -16,6 +18,7 @@ import zosbd2
 
 MIB = 1 << 20
 BLOCK = 4096
+_BLKDISCARD = 0x1277
 
 
 class Store:
@@ -108,6 +111,12 @@ def pwrite(fd: int, data: bytes, offset: int) -> int:
         return os.pwritev(fd, [memory], offset)
 
 
+def discard(fd: int, offset: int, length: int) -> int:
+    """Discard, and nothing else: blkdiscard(8) looks for file systems first.  Returns 0."""
+    fcntl.ioctl(fd, _BLKDISCARD, struct.pack("=QQ", offset, length))
+    return 0
+
+
 def pattern(offset: int, length: int, seed: int = 0) -> bytes:
     """Bytes that differ from block to block and from seed to seed."""
     blocks = range(offset // BLOCK, (offset + length) // BLOCK)
@@ -162,6 +171,16 @@ def writer(name: str, data: bytes, offset: int) -> Submitter:
     def work() -> int:
         with opened(name) as fd:
             return pwrite(fd, data, offset)
+
+    return Submitter(work)
+
+
+def discarder(name: str, offset: int, length: int) -> Submitter:
+    """Discards a piece of the device in the background."""
+
+    def work() -> int:
+        with opened(name) as fd:
+            return discard(fd, offset, length)
 
     return Submitter(work)
 

@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: MIT
+"""Requests that are answered late or never."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from typing import TypedDict
+
+import zosbd2
+
+from .disks import (
+    BLOCK,
+    Submitter,
+    counter,
+    created,
+    exchange,
+    opened,
+    pattern,
+    pread,
+    reader,
+    udev_held,
+    wait_until,
+    writer,
+)
+from .outcomes import outcome
+
+_TIMEOUT = 1
+"""Seconds, the shortest that there is."""
+
+
+class Expiry(TypedDict):
+    """How requests that nobody answered ended."""
+
+    outcomes: list[str]
+    seconds: list[float]
+    timeouts: int
+    errors: int
+    in_flight: int
+    usable: bool
+
+
+def _expiry(submitters: list[Submitter], server: zosbd2.Exchange) -> Expiry:
+    """Wait for the submitters, then have one read answered."""
+    outcomes = [outcome(each.end) for each in submitters]
+    found = {name: counter("disk", name) for name in ("timeouts", "errors", "in_flight")}
+    return {
+        "outcomes": outcomes,
+        "seconds": [each.seconds for each in submitters],
+        "timeouts": found["timeouts"],
+        "errors": found["errors"],
+        "in_flight": found["in_flight"],
+        "usable": _serves(server),
+    }
+
+
+def _serves(server: zosbd2.Exchange) -> bool:
+    """Whether a read gets its data."""
+    one = reader("disk", 5 * BLOCK)
+    request = server.fetch_request()
+    server.hand_in(request.answer(pattern(request.offset, BLOCK)))
+    return request.offset == 5 * BLOCK and one.end() == pattern(5 * BLOCK, BLOCK)
+
+
+def never_fetched() -> Expiry:
+    """A read and a write, and no server until they have ended."""
+    with (
+        udev_held(),
+        zosbd2.Control() as control,
+        created(control, "disk", timeout_seconds=_TIMEOUT) as handle,
+    ):
+        submitters = [reader("disk", 0), writer("disk", bytes(BLOCK), 8 * BLOCK)]
+        wait_until("both are queued", lambda: counter("disk", "queued") == 2, 5)
+        for each in submitters:
+            outcome(each.end)
+        with zosbd2.DeviceNode("disk") as node:
+            return _expiry(submitters, zosbd2.Exchange(node, handle))
+
+
+def never_answered() -> Expiry:
+    """A read and a write that a server fetched and keeps."""
+    with (
+        zosbd2.Control() as control,
+        exchange(control, "disk", timeout_seconds=_TIMEOUT) as server,
+    ):
+        submitters = [reader("disk", 0), writer("disk", bytes(BLOCK), 8 * BLOCK)]
+        for _ in submitters:
+            server.fetch_request()
+        return _expiry(submitters, server)
+
+
+class Late(TypedDict):
+    """What became of an answer that came after its request had timed out."""
+
+    first: str
+    late_answers: int
+    second_waits: bool
+    second: bool
+    errors: int
+
+
+def answered_late() -> Late:
+    """The answer to a read that has timed out comes while the next read is with the server.
+
+    With a queue depth of 1 the second request has the tag of the first.
+    """
+    with (
+        zosbd2.Control() as control,
+        exchange(control, "disk", timeout_seconds=2 * _TIMEOUT) as server,
+    ):
+        first = reader("disk", 0)
+        expired = server.fetch_request()
+        ended = outcome(first.end)
+        second = reader("disk", BLOCK)
+        request = server.fetch_request()
+        server.hand_in(expired.answer(b"\xff" * BLOCK))
+        late, waits = counter("disk", "late_answers"), counter("disk", "in_flight") == 1
+        server.hand_in(request.answer(pattern(BLOCK, BLOCK)))
+        return {
+            "first": ended,
+            "late_answers": late,
+            "second_waits": waits,
+            "second": outcome(second.end) == "OK" and second.value == pattern(BLOCK, BLOCK),
+            "errors": counter("disk", "errors"),
+        }
+
+
+def just_in_time() -> dict[str, object]:
+    """One request is answered before its time is up, beside one that never is."""
+    with (
+        zosbd2.Control() as control,
+        exchange(control, "disk", timeout_seconds=2 * _TIMEOUT) as server,
+    ):
+        never, answered = reader("disk", 0), reader("disk", BLOCK)
+        for request in (server.fetch_request(), server.fetch_request()):
+            if request.offset == BLOCK:
+                server.hand_in(request.answer(pattern(BLOCK, BLOCK)))
+        return {
+            "answered": answered.end() == pattern(BLOCK, BLOCK),
+            "never": outcome(never.end),
+            "timeouts": counter("disk", "timeouts"),
+        }
+
+
+def submitter_with_signals() -> dict[str, object]:
+    """A reader that gets a signal every few milliseconds: when its request times out, and how."""
+    signal.signal(signal.SIGUSR1, lambda *_: None)
+    me = threading.get_ident()
+    with (
+        zosbd2.Control() as control,
+        exchange(control, "disk", timeout_seconds=_TIMEOUT),
+        opened("disk") as fd,
+    ):
+        done = threading.Event()
+
+        def poke() -> None:
+            while not done.wait(0.02):
+                signal.pthread_kill(me, signal.SIGUSR1)
+
+        poker = Submitter(poke)
+        began = time.monotonic()
+        ended = outcome(lambda: pread(fd, BLOCK, 0))
+        seconds = time.monotonic() - began
+        done.set()
+        poker.end()
+        return {"outcome": ended, "seconds": seconds}
+
+
+def killed_submitter() -> dict[str, object]:
+    """A reader that is killed while it waits: whether it goes, and how the request ends."""
+    with (
+        zosbd2.Control() as control,
+        exchange(control, "disk", timeout_seconds=_TIMEOUT) as server,
+    ):
+        child = os.fork()
+        if child == 0:
+            with opened("disk") as fd:
+                pread(fd, BLOCK, 0)
+            os._exit(1)
+        server.fetch_request()
+        os.kill(child, signal.SIGKILL)
+        _, status = os.waitpid(child, 0)
+        wait_until("the request's end", lambda: counter("disk", "in_flight") == 0, 10)
+        return {"signal": os.WTERMSIG(status), "usable": _serves(server)}
