@@ -23,13 +23,11 @@ from vmtest.images import Recipe
 _BOOT_MODULES = ("virtio_blk", "ext4", "overlay", "9p", "9pnet_virtio", "virtio_mmio", "virtio_pci",
                  "virtio_console", "crc32c", "crc32c-intel", "crc32c_generic")  # fmt: skip
 
-_NO_INITRAMFS = """
-mkdir -p "$1/etc/kernel/postinst.d"
-for name in dracut initramfs-tools; do
-	printf '#!/bin/sh\\n' >"$1/etc/kernel/postinst.d/$name"
-	chmod 755 "$1/etc/kernel/postinst.d/$name"
-done
-"""
+_NO_INITRAMFS = (
+    'mkdir -p "$1/etc/kernel/postinst.d"; cd "$1/etc/kernel/postinst.d";'
+    " for name in dracut initramfs-tools; do"
+    " echo '#!/bin/sh' >$name; chmod 755 $name; done"
+)
 
 
 def main() -> None:

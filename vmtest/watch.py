@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 
 from vmtest.cleanliness import State
 from vmtest.errors import GuestError
