@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-
 from vmtest.cleanliness import State
 from vmtest.errors import GuestError
 from vmtest.klog import Report, failing
