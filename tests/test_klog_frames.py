@@ -99,12 +99,27 @@ def test_unreliable_frame_is_guilty_only_without_others() -> None:
         ("spin server_thread kthread ret_from_fork", "server_thread"),
         ("dump_stack_lvl asm_sysvec_apic_timer_interrupt spin on_timer call_timer_fn", "on_timer"),
         ("mutex_lock spin", "spin"),
+        # A softirq at the end of an interrupt: that interrupt's entry comes after the work.
+        (
+            "dump_stack_lvl rcu_sched_clock_irq asm_sysvec_apic_timer_interrupt spin on_timer"
+            " call_timer_fn __do_softirq irq_exit_rcu sysvec_apic_timer_interrupt"
+            " asm_sysvec_apic_timer_interrupt default_idle do_idle",
+            "on_timer",
+        ),
     ],
 )
 def test_stall_is_named_after_where_its_work_began(frames: str, name: str) -> None:
     found = entry([Frame(symbol, 1) for symbol in frames.split()])
     assert found is not None
     assert found[1] == name
+
+
+def test_leftovers_of_an_interrupt_do_not_hide_the_stack() -> None:
+    stale = Frame("asm_sysvec_apic_timer_interrupt", 1, unreliable=True)
+    frames = [Frame("pmd_val", 1, pc=True), Frame("unmap_vmas", 1), Frame("__x64_sys_exit", 1)]
+    found = entry([*frames, stale, Frame("entry_SYSCALL_64_after_hwframe", 1)])
+    assert found is not None
+    assert found[1] == "sys_exit"
 
 
 def test_idle_cpu_is_not_guilty_of_a_stall() -> None:

@@ -148,15 +148,28 @@ def entry(frames: Sequence[Frame]) -> tuple[Frame, str] | None:
     return (inner_frame, inner_frame.function) if inner_frame else None
 
 
+# Where an interrupt or NMI enters the kernel: what it interrupted stands behind.
+_INTERRUPT_ENTRY = re.compile(
+    r"asm_sysvec_\w+|asm_common_interrupt|(?:smp_)?apic_timer_interrupt|el1h?_(?:64_)?irq|asm_exc_nmi"
+    r"|end_repeat_nmi|ret_from_intr|handle_exception|do_irq|__irq_svc"
+)
+
+
 def _after_interrupt(frames: Sequence[Frame]) -> list[Frame]:
-    """`frames` without those of the interrupt that noticed: the timer, the NMI, the dump itself."""
-    last = -1
-    for index, frame in enumerate(frames):
-        if is_machinery(frame.function) and not frame.pc:
-            last = index
-    rest = list(frames[last + 1 :])
-    before = [frame for frame in frames[: last + 1] if not is_machinery(frame.function)]
-    if not any(frame.symbol for frame in rest):
-        return before
-    # The interrupted program counter is printed first, then the interrupt's own frames.
-    return [frame for frame in before if frame.pc] + rest
+    """`frames` without those of the interrupt that noticed: the timer, the NMI, the dump itself.
+
+    They lead the stack if they are there at all. Those further out belong to what goes on (a
+    softirq at the end of an interrupt), or are left over on the stack.
+    """
+    # A register dump comes first and shows the interrupted program counter.
+    begin = next((index for index, frame in enumerate(frames) if not frame.pc), len(frames))
+    interrupted, trace = list(frames[:begin]), list(frames[begin:])
+    if not trace or not is_machinery(trace[0].function):
+        return list(frames)
+    for index, frame in enumerate(trace):
+        if _INTERRUPT_ENTRY.fullmatch(frame.function):
+            trace = trace[index + 1 :]
+            break
+    while trace and not trace[0].pc and is_machinery(trace[0].function):
+        del trace[0]
+    return interrupted + trace

@@ -116,7 +116,7 @@ _MACHINERY = _names(
     r" call_on_irq_stack do_interrupt_handler el[01]h?_\w*irq\w* gic_handle_irq\w* arch_timer_\w+"
     r" handle_percpu_devid_irq generic_handle_\w+ __handle_domain_irq timer_interrupt"
     r" perf_event_\w*overflow\w* intel_pmu_handle_irq x86_pmu_handle_irq perf_event_nmi_handler"
-    r" is_hardlockup rcu_stall_\w+ rcu_exp_\w+ synchronize_rcu_expedited_wait\w* trigger_\w+"
+    r" is_hardlockup rcu_exp_\w+ synchronize_rcu_expedited_wait\w* trigger_\w+"
     r" arch_trigger\w* __flush_smp_call\w* generic_smp_call\w* __sysvec_call\w*"
     r" panic check_panic\w*"
 )
