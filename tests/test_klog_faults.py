@@ -12,7 +12,7 @@ from vmtest.faulty import FAULTS, SOURCE, Fault, enabled_options
 from vmtest.klog import failing, parse
 
 LOGS = Path(__file__).parent / "fixtures" / "klog"
-MODULE = (SOURCE / "vmtest_faulty.c").read_text(encoding="utf-8")
+MODULE = (SOURCE / "main.c").read_text(encoding="utf-8")
 # One log for each fault and kernel it was triggered on: "real-6.12-soft-lockup.log".
 REAL = sorted(LOGS.glob("real-*.log"))
 BY_NAME = {fault.name: fault for fault in FAULTS}
@@ -45,9 +45,18 @@ def test_no_title_matches_two_faults_of_the_same_kind() -> None:
 
 def test_missing_options_are_named() -> None:
     fault = Fault("x", "y", ("CONFIG_A", "CONFIG_B"))
-    assert fault.why_not({"CONFIG_C"}) == "the kernel has none of CONFIG_A, CONFIG_B"
-    assert fault.why_not({"CONFIG_B"}) is None
-    assert Fault("x", "y").why_not(set()) is None
+    assert fault.why_not({"CONFIG_C"}, (6, 12)) == "the kernel has none of CONFIG_A, CONFIG_B"
+    assert fault.why_not({"CONFIG_B"}, (6, 12)) is None
+    assert Fault("x", "y").why_not(set(), (6, 12)) is None
+
+
+def test_options_count_only_in_their_releases() -> None:
+    fault = Fault("x", "y", ("CONFIG_A", "CONFIG_B"), {"CONFIG_A": ((6, 3), (6, 17))})
+    assert fault.why_not({"CONFIG_A"}, (6, 3)) is None
+    assert fault.why_not({"CONFIG_A"}, (6, 17)) is None
+    assert fault.why_not({"CONFIG_A"}, (6, 1)) == "the kernel has none of CONFIG_B"
+    assert fault.why_not({"CONFIG_A"}, (7, 3)) == "the kernel has none of CONFIG_B"
+    assert fault.why_not({"CONFIG_B"}, (7, 3)) is None
 
 
 def test_options_are_read_from_a_config() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from vmtest.faulty.faults import FAULTS, TRIGGER, After, Fault, enabled_options
 
-#: Folder with vmtest_faulty.c and its Kbuild.
+#: Folder with the sources of vmtest_faulty.ko and their Kbuild.
 SOURCE = Path(__file__).parent
 
 __all__ = ["FAULTS", "SOURCE", "TRIGGER", "After", "Fault", "enabled_options"]

@@ -37,9 +37,11 @@ class Fault:
     title: str
     #: Kernel options of which one is enough to notice the fault; none: every kernel notices.
     any_option: tuple[str, ...] = ()
+    #: Options among those that count only in releases from the first to the second number.
+    releases: Mapping[str, tuple[tuple[int, int], tuple[int, int]]] = field(default_factory=dict)
     #: Files of the guest to write before the trigger; those that do not exist may be left out.
     settings: Mapping[str, str] = field(default_factory=dict)
-    #: Kills a guest that was booted with oops=panic.
+    #: May kill a guest that was booted with oops=panic.
     fatal: bool = False
     after: After = After.NOTHING
     #: Goes on until "release" is written.
@@ -49,11 +51,16 @@ class Fault:
     #: The fault leaves locks, threads or memory behind: the VM must not be used again.
     ruins: bool = True
 
-    def why_not(self, options: Collection[str]) -> str | None:
-        """Why a kernel with these options cannot notice the fault; None if it can."""
-        if not self.any_option or any(option in options for option in self.any_option):
+    def why_not(self, options: Collection[str], release: tuple[int, int]) -> str | None:
+        """Why a kernel of this release, say (6, 12), cannot notice the fault; None if it can."""
+        useful = [option for option in self.any_option if self._counts(option, release)]
+        if not self.any_option or any(option in options for option in useful):
             return None
-        return f"the kernel has none of {', '.join(self.any_option)}"
+        return f"the kernel has none of {', '.join(useful)}"
+
+    def _counts(self, option: str, release: tuple[int, int]) -> bool:
+        first, last = self.releases.get(option, (release, release))
+        return first <= release <= last
 
     def matches(self, title: str) -> bool:
         return re.search(self.title, title) is not None
@@ -122,8 +129,11 @@ FAULTS: tuple[Fault, ...] = (
         "double-free",
         r"(KASAN: (double-free|invalid-free|double-free or invalid-free)|KFENCE: invalid free"
         r"|kernel BUG|BUG: slab Object already free) in faulty_double_free",
-        ("CONFIG_KASAN", "CONFIG_KFENCE"),
+        ("CONFIG_KASAN", "CONFIG_KFENCE", "CONFIG_SLAB_FREELIST_HARDENED"),
+        # From 6.18 on a freed object may go to a sheaf, where nobody looks for it.
+        releases={"CONFIG_SLAB_FREELIST_HARDENED": ((0, 0), (6, 17))},
         settings=_KFENCE,
+        fatal=True,
     ),
     Fault(
         "leak",
@@ -142,7 +152,9 @@ FAULTS: tuple[Fault, ...] = (
     Fault(
         "bad-page",
         r"Bad page state in faulty_bad_page|kernel BUG in faulty_bad_page",
-        ("CONFIG_DEBUG_VM", "CONFIG_INIT_ON_ALLOC_DEFAULT_ON", "CONFIG_DEBUG_PAGEALLOC"),
+        ("CONFIG_DEBUG_VM", "CONFIG_INIT_ON_ALLOC_DEFAULT_ON"),
+        # Pages are checked when init_on_alloc is on.
+        releases={"CONFIG_INIT_ON_ALLOC_DEFAULT_ON": ((6, 3), (99, 0))},
     ),
     Fault("odebug", r"ODEBUG bug in faulty_odebug", ("CONFIG_DEBUG_OBJECTS_FREE",)),
     Fault("ubsan", r"UBSAN: shift-out-of-bounds in faulty_ubsan", ("CONFIG_UBSAN_SHIFT",)),

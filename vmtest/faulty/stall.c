@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Faults in which time passes and nothing is done, and their end. */
+#include <linux/completion.h>
+#include <linux/kthread.h>
+#include <linux/nmi.h>
+#include <linux/rcupdate.h>
+#include <linux/sched.h>
+#include <linux/timekeeping.h>
+
+#include "faulty.h"
+
+/* No loop of this module runs longer, released or not. */
+#define LOOP_LIMIT_SECONDS 120
+
+bool faulty_released;
+static DECLARE_COMPLETION(release);
+
+void faulty_start(int (*function)(void *), void *argument, const char *name)
+{
+	struct task_struct *task = kthread_run(function, argument, "faulty/%s", name);
+
+	if (IS_ERR(task))
+		pr_err("vmtest_faulty: no thread for %s: %ld\n", name, PTR_ERR(task));
+}
+
+static int hang_thread(void *unused)
+{
+	wait_for_completion(&release);
+	return 0;
+}
+
+static u64 loop_end(void)
+{
+	return ktime_get_mono_fast_ns() + LOOP_LIMIT_SECONDS * NSEC_PER_SEC;
+}
+
+static bool looping(u64 end)
+{
+	cpu_relax();
+	return !READ_ONCE(faulty_released) && ktime_get_mono_fast_ns() < end;
+}
+
+static int soft_lockup_thread(void *unused)
+{
+	u64 end = loop_end();
+
+	preempt_disable();
+	while (looping(end))
+		;
+	preempt_enable();
+	return 0;
+}
+
+static int rcu_stall_thread(void *unused)
+{
+	u64 end = loop_end();
+
+	rcu_read_lock();
+	preempt_disable();
+	while (looping(end))
+		touch_softlockup_watchdog();
+	preempt_enable();
+	rcu_read_unlock();
+	return 0;
+}
+
+static int hard_lockup_thread(void *unused)
+{
+	u64 end = loop_end();
+
+	local_irq_disable();
+	while (looping(end))
+		;
+	local_irq_enable();
+	return 0;
+}
+
+void faulty_hang_task(void)
+{
+	reinit_completion(&release);
+	faulty_start(hang_thread, NULL, "hang");
+}
+
+void faulty_soft_lockup(void)
+{
+	WRITE_ONCE(faulty_released, false);
+	faulty_start(soft_lockup_thread, NULL, "soft");
+}
+
+void faulty_rcu_stall(void)
+{
+	WRITE_ONCE(faulty_released, false);
+	faulty_start(rcu_stall_thread, NULL, "rcu");
+}
+
+void faulty_hard_lockup(void)
+{
+	WRITE_ONCE(faulty_released, false);
+	faulty_start(hard_lockup_thread, NULL, "hard");
+}
+
+void faulty_release(void)
+{
+	WRITE_ONCE(faulty_released, true);
+	complete_all(&release);
+}
