@@ -215,24 +215,27 @@ def pytest_runtest_call(item: pytest.Item) -> Any:
     return result
 
 
-def pytest_exception_interact(
-    node: pytest.Item | pytest.Collector, call: pytest.CallInfo[Any], report: Any
-) -> None:
-    """Errors of the harness speak for themselves: no stack of the harness's own calls."""
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
+    """Errors of the harness speak for themselves: no stack of the harness's own calls.
+
+    Done here, as junit.xml takes the report before pytest_exception_interact would see it.
+    """
+    report = yield
     error = call.excinfo.value if call.excinfo else None
-    if isinstance(error, VmtestError | KernelReported) and hasattr(report, "longrepr"):
-        where = _place_in_test(node, call)
-        report.longrepr = f"{type(error).__name__}: {error}{where}"
+    if isinstance(error, VmtestError | KernelReported):
+        report.longrepr = f"{type(error).__name__}: {error}{_place_in_test(item, call)}"
+    return report
 
 
-def _place_in_test(node: pytest.Item | pytest.Collector, call: pytest.CallInfo[Any]) -> str:
+def _place_in_test(item: pytest.Item, call: pytest.CallInfo[None]) -> str:
     """The line of the test (not of the harness) where the error came up."""
     assert call.excinfo is not None
-    entries = [entry for entry in call.excinfo.traceback if entry.path == node.path]
+    entries = [entry for entry in call.excinfo.traceback if entry.path == item.path]
     if not entries:
         return ""
     last = entries[-1]
-    return f"\n\n{node.path.name}:{last.lineno + 1}: {str(last.statement).strip()}"
+    return f"\n\n{item.path.name}:{last.lineno + 1}: {str(last.statement).strip()}"
 
 
 def _later_vm_tests(item: pytest.Item) -> bool:
