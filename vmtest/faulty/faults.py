@@ -41,7 +41,7 @@ class Fault:
     releases: Mapping[str, tuple[tuple[int, int], tuple[int, int]]] = field(default_factory=dict)
     #: Files of the guest to write before the trigger; those that do not exist may be left out.
     settings: Mapping[str, str] = field(default_factory=dict)
-    #: May kill a guest that was booted with oops=panic.
+    #: Kills a guest that was booted with oops=panic, whatever notices it. Others may.
     fatal: bool = False
     after: After = After.NOTHING
     #: Goes on until "release" is written.
@@ -133,7 +133,6 @@ FAULTS: tuple[Fault, ...] = (
         # From 6.18 on a freed object may go to a sheaf, where nobody looks for it.
         releases={"CONFIG_SLAB_FREELIST_HARDENED": ((0, 0), (6, 17))},
         settings=_KFENCE,
-        fatal=True,
     ),
     Fault(
         "leak",
