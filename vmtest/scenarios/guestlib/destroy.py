@@ -1,0 +1,292 @@
+# SPDX-License-Identifier: MIT
+"""Destroying devices in every state that they can be in."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypedDict
+
+import zosbd2
+
+from .control import destroy, destroy_all
+from .disks import (
+    BLOCK,
+    MIB,
+    Store,
+    Submitter,
+    counter,
+    created,
+    exchange,
+    opened,
+    pattern,
+    pread,
+    pwrite,
+    reader,
+    udev_held,
+    wait_until,
+    writer,
+)
+from .outcomes import outcome
+
+_SIZE = 16 * MIB
+
+
+def buffered_write_then_destroy(how: str) -> dict[str, bool]:
+    """Fill the page cache, write nothing back, and destroy the device unforced.
+
+    ``how`` is who destroys it: another process ("other"), or a thread of the server's ("own").
+    """
+    store = Store(_SIZE)
+    data = pattern(0, 8 * MIB, seed=7)
+    with udev_held(), zosbd2.served("disk", _SIZE, store, threads=2) as server:
+        # The server has the node open, so the last close, which writes back, is not this one.
+        with opened("disk", os.O_WRONLY) as fd:
+            assert os.pwrite(fd, data, 0) == len(data)
+        dirty = bytes(store.memory[: len(data)]) != data
+        if how == "other":
+            _in_child(lambda: _destroy("disk", force=False))
+        else:
+            _destroy("disk", force=False)
+        server.wait()
+    return {"was_dirty": dirty, "all_there": bytes(store.memory[: len(data)]) == data}
+
+
+def _destroy(name: str, *, force: bool) -> None:
+    with zosbd2.Control() as control:
+        control.destroy(name, force=force)
+
+
+def _in_child(work: Callable[[], object]) -> None:
+    child = os.fork()
+    if child == 0:
+        status = 1
+        with contextlib.suppress(Exception):
+            work()
+            status = 0
+        os._exit(status)
+    assert os.waitpid(child, 0)[1] == 0, "the child failed"
+
+
+class UnderLoad(TypedDict):
+    """What destroying a device under load did, and to whom."""
+
+    seconds: float
+    errors: dict[str, int]
+    served: int
+    node: bool
+
+
+def forced_under_load(submitters: int) -> UnderLoad:
+    """Read and write from several threads, destroy by force, and see all of them end."""
+    store = Store(_SIZE)
+    errors: Counter[str] = Counter()
+    with udev_held(), zosbd2.served("disk", _SIZE, store, threads=2) as server:
+        threads = [Submitter(_Load(number, errors).run) for number in range(submitters)]
+        wait_until("load", lambda: len(store.requests) > 50)
+        began = time.monotonic()
+        _destroy("disk", force=True)
+        for each in threads:
+            each.end()
+        server.wait()
+        seconds = time.monotonic() - began
+    return {
+        "seconds": seconds,
+        "errors": dict(errors),
+        "served": min(len(store.requests), 50),
+        "node": Path("/dev/disk").exists(),
+    }
+
+
+class _Load:
+    """One thread's reads and writes, until one fails."""
+
+    def __init__(self, number: int, errors: Counter[str]) -> None:
+        self._number = number
+        self._errors = errors
+
+    def run(self) -> None:
+        """Alternate."""
+        with opened("disk") as fd:
+            for turn in range(10**6):
+                offset = (turn * 7 + self._number) % 100 * BLOCK
+                ended = outcome(lambda: pread(fd, 2 * BLOCK, offset))  # noqa: B023
+                if ended == "OK":
+                    ended = outcome(lambda: pwrite(fd, bytes(BLOCK), offset))  # noqa: B023
+                if ended != "OK":
+                    self._errors[ended] += 1
+                    return
+
+
+def forced_with_requests_everywhere() -> dict[str, object]:
+    """Destroy by force while some requests are with the server and others wait for it."""
+    with udev_held(), zosbd2.Control() as control, exchange(control, "disk") as server:
+        submitters = [reader("disk", number * BLOCK) for number in range(4)]
+        submitters += [writer("disk", bytes(BLOCK), (8 + number) * BLOCK) for number in range(4)]
+        fetched = [server.fetch_request() for _ in range(3)]
+        wait_until("eight in flight", lambda: counter("disk", "in_flight") == 8)
+        began = time.monotonic()
+        destroyed = destroy(control, server.handle, 1)
+        outcomes = Counter(outcome(each.end) for each in submitters)
+        # What the server still had is of no use now.
+        after = type(server.call(fetched[0].answer(bytes(BLOCK)))).__name__
+        return {
+            "destroyed": destroyed,
+            "outcomes": dict(outcomes),
+            "after": after,
+            "prompt": time.monotonic() - began < 10,
+        }
+
+
+def two_at_once(force: int, rounds: int) -> list[str]:
+    """Two threads destroy one device at the same time: the sorted outcomes, each seen once."""
+    seen = set()
+    with udev_held(), zosbd2.Control() as control:
+        for _ in range(rounds):
+            handle = control.create("disk", 4 * MIB)
+            barrier = threading.Barrier(2)
+            outcomes: list[str] = []
+
+            def race(
+                handle: int = handle,
+                barrier: threading.Barrier = barrier,
+                outcomes: list[str] = outcomes,
+            ) -> None:
+                barrier.wait()
+                outcomes.append(destroy(control, handle, force).split()[0])
+
+            threads = [Submitter(race) for _ in range(2)]
+            for each in threads:
+                each.end()
+            seen.add(" and ".join(sorted(outcomes)))
+            assert control.handles() == []
+    return sorted(seen)
+
+
+def all_but_the_busy_one() -> dict[str, object]:
+    """destroy_all unforced with one device of four open, then by force."""
+    with udev_held(), zosbd2.Control() as control:
+        handles = [control.create(f"disk{number}", 4 * MIB) for number in range(4)]
+        with opened("disk1", os.O_RDWR):
+            unforced = destroy_all(control, 0)
+            spared = [handles.index(handle) for handle in control.handles()]
+            forced = destroy_all(control, 1)
+        return {"unforced": unforced, "spared": spared, "forced": forced,
+                "left": control.handles()}  # fmt: skip
+
+
+def several_served(count: int) -> dict[str, object]:
+    """destroy_all with a server at each device; all of them must end."""
+    with contextlib.ExitStack() as undo:
+        undo.enter_context(udev_held())
+        control = undo.enter_context(zosbd2.Control())
+        servers = [
+            undo.enter_context(zosbd2.served(f"disk{number}", 4 * MIB, Store(4 * MIB)))
+            for number in range(count)
+        ]
+        wait_until(
+            "all serve",
+            lambda: all(counter(f"disk{number}", "servers") for number in range(count)),
+        )
+        destroyed = destroy_all(control, 0)
+        for server in servers:
+            server.wait()
+        return {"destroyed": destroyed, "left": control.handles()}
+
+
+class Abandoned(TypedDict):
+    """What became of a device whose server was killed or stopped."""
+
+    destroyed: str
+    outcomes: list[str]
+    seconds: float
+    left: list[int]
+
+
+def abandoned_when_idle(signal_number: int, force: int) -> Abandoned:
+    """Destroy a device whose server process has got SIGKILL or SIGSTOP; no request is there."""
+    return _abandoned(signal_number, force, with_requests=False)
+
+
+def abandoned_with_requests(signal_number: int) -> Abandoned:
+    """The same by force, with two requests that the server had and one that it never saw."""
+    return _abandoned(signal_number, 1, with_requests=True)
+
+
+def _abandoned(signal_number: int, force: int, *, with_requests: bool) -> Abandoned:
+    with udev_held(), zosbd2.Control() as control, created(control, "disk") as handle:
+        child = os.fork()
+        if child == 0:
+            with zosbd2.DeviceNode("disk") as node:
+                mine = zosbd2.Exchange(node, handle)
+                # Takes requests and never answers any.
+                while isinstance(mine.call(), zosbd2.Request):
+                    pass
+            os._exit(0)
+        wait_until("the server", lambda: counter("disk", "servers") == 1)
+        submitters = []
+        if with_requests:
+            submitters = [reader("disk", 0), writer("disk", bytes(BLOCK), BLOCK)]
+            wait_until("both fetched", _both_fetched)
+        os.kill(child, signal_number)
+        if signal_number == signal.SIGKILL:
+            assert os.waitpid(child, 0)[1] == signal.SIGKILL
+        if with_requests:
+            submitters.append(reader("disk", 2 * BLOCK))
+            wait_until("one queued", lambda: counter("disk", "queued") == 1)
+        began = time.monotonic()
+        destroyed = destroy(control, handle, force)
+        outcomes = [outcome(each.end) for each in submitters]
+        seconds = time.monotonic() - began
+        if signal_number == signal.SIGSTOP:
+            os.kill(child, signal.SIGCONT)
+            assert os.waitpid(child, 0)[1] == 0, "the server did not get its message"
+        return {"destroyed": destroyed, "outcomes": outcomes, "seconds": seconds,
+                "left": control.handles()}  # fmt: skip
+
+
+def _both_fetched() -> bool:
+    return counter("disk", "in_flight") == 2 and counter("disk", "queued") == 0
+
+
+def unforced_waits_for_a_slow_server() -> dict[str, object]:
+    """An unforced destroy of a dirty device whose server hangs: interrupted, then forced."""
+    with udev_held(), zosbd2.Control() as control, exchange(control, "disk") as server:
+        waiting = Submitter(lambda: type(server.call()).__name__)
+        wait_until("the server", lambda: counter("disk", "servers") == 1)
+        with opened("disk", os.O_WRONLY) as fd:
+            os.pwrite(fd, bytes(BLOCK), 0)
+        child = os.fork()
+        if child == 0:
+            signal.signal(signal.SIGUSR1, lambda *_: None)
+            ended = destroy(control, server.handle, 0)
+            os._exit(0 if ended == "EINTR -4" else 1)
+        state = Path("/sys/block/disk/zosbd2/state")
+        wait_until("write-back", lambda: state.read_text() == "syncing\n")
+        fetched = waiting.end()
+        os.kill(child, signal.SIGUSR1)
+        _, status = os.waitpid(child, 0)
+        after = state.read_text().strip()
+        return {"fetched": fetched, "interrupted": status == 0, "then": after,
+                "forced": destroy(control, server.handle, 1)}  # fmt: skip
+
+
+def unload_right_after(rounds: int, path: str) -> list[str]:
+    """Destroy a device that is served, and unload the module as soon as that works."""
+    for _ in range(rounds):
+        with udev_held():
+            with zosbd2.served("disk", 4 * MIB, Store(4 * MIB), threads=2) as server:
+                with opened("disk") as fd:
+                    pwrite(fd, bytes(BLOCK), 0)
+                _destroy("disk", force=True)
+                server.wait()
+            subprocess.run(["rmmod", "zosbd2"], check=True)
+        subprocess.run(["insmod", path], check=True)
+    return [node for node in ("/dev/disk", "/sys/block/disk") if Path(node).exists()]
