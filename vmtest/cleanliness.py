@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from typing import Self
 
 from vmtest.guest import Guest
+from vmtest.guest_agent import NAME
 
 # Bits of /proc/sys/kernel/tainted that loading a module under test sets (O: out of tree, E: not
 # signed); see Documentation/admin-guide/tainted-kernels.rst.
 _EXPECTED_TAINT = 1 << 12 | 1 << 13
 
-# udev's workers come and go by themselves; the rest is how this very question is asked.
-_IGNORED = {"sshd", "sshd-session", "sshd-auth", "(udev-worker)", "systemd-udevd", "ps", "sh"}
+# udev's workers come and go by themselves, the agent may stay; the rest is how this very question
+# is asked.
+_IGNORED = {NAME, "sshd", "sshd-session", "sshd-auth", "(udev-worker)", "systemd-udevd", "ps", "sh"}
 
 _SCRIPT = """
 cat /proc/sys/kernel/tainted

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import threading
+import weakref
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -48,8 +49,12 @@ class RemotePython:
         request = {"function": _name(function), "args": list(args), "timeout": timeout}
         with self._lock:
             agent = self._running_agent()
-            agent.send(json.dumps(request) + "\n")
-            answer = json.loads(agent.next_line(self._answered, timeout + 30))
+            try:
+                agent.send(json.dumps(request) + "\n")
+                answer = json.loads(agent.next_line(self._answered, timeout + 30))
+            except BaseException:
+                self.close()  # its answer may still come, to a question of somebody else
+                raise
             self._answered += 1
         if "error" in answer:
             what = f"{_name(function)}{tuple(args)!r} in the guest: {answer['error']}"
@@ -69,7 +74,7 @@ class RemotePython:
         )
 
     def close(self) -> None:
-        """End the agent."""
+        """End the agent; the next call starts another."""
         if self._agent is not None:
             self._agent.__exit__()
             self._agent = None
@@ -81,6 +86,17 @@ class RemotePython:
                 "python3", "-u", f"{_HOME}/guest_agent.py", env={"PYTHONPATH": _HOME}
             )
         return self._agent
+
+
+_of_guest: weakref.WeakKeyDictionary[Guest, RemotePython] = weakref.WeakKeyDictionary()
+
+
+def remote_python(guest: Guest, packages: Sequence[Path]) -> RemotePython:
+    """The one `RemotePython` of a guest: starting the interpreter anew costs a second and more."""
+    found = _of_guest.get(guest)
+    if found is None:
+        found = _of_guest[guest] = RemotePython(guest, packages)
+    return found
 
 
 def _name(function: Callable[..., object]) -> str:

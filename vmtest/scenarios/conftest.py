@@ -13,7 +13,7 @@ from vmtest.guest import Guest, Process, mounted
 from vmtest.images import TOP
 from vmtest.kmodule import KernelModule
 from vmtest.pytest_plugin import Session
-from vmtest.remote_python import RemotePython
+from vmtest.remote_python import RemotePython, remote_python
 from vmtest.vm import VM
 
 RAMDISK = "/dev/zosbd2ramdisk"
@@ -52,19 +52,14 @@ def programs(vm: VM, built_userspace: build.Built) -> str:
 
 
 @pytest.fixture
-def python(vm: VM) -> Iterator[RemotePython]:
+def python(vm: VM) -> RemotePython:
     """Functions of ``guestlib``, run in the guest; they may import zosbd2."""
     packages = [TOP / "userspace/python/zosbd2", Path(__file__).parent / "guestlib"]
-    remote = RemotePython(vm.guest, packages)
-    yield remote
-    if vm.alive:
-        remote.close()
+    return remote_python(vm.guest, packages)
 
 
 @pytest.fixture
-def start_ramdisk(
-    vm: VM, module: KernelModule, programs: str
-) -> Iterator[Callable[..., Process]]:
+def start_ramdisk(vm: VM, module: KernelModule, programs: str) -> Iterator[Callable[..., Process]]:
     """Starts zosbd2_sample_ramdisk with options and waits until it serves; ends all of them."""
     assert module.loaded
     started: list[Process] = []
