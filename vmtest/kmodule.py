@@ -33,3 +33,8 @@ class KernelModule:
     def unload(self) -> None:
         """rmmod."""
         self._guest.run("rmmod", self.name)
+
+    def unload_if_loaded(self) -> None:
+        """rmmod, unless the test has done so."""
+        script = '[ ! -e "/sys/module/$1" ] || exec rmmod "$1"'
+        self._guest.run("sh", "-c", script, "unload", self.name)

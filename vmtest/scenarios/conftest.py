@@ -39,8 +39,8 @@ def module(vm: VM, built_module: build.Built) -> Iterator[KernelModule]:
     loaded = KernelModule(vm.guest, built_module.path, "zosbd2")
     loaded.load()
     yield loaded
-    if vm.alive and loaded.loaded:
-        loaded.unload()
+    if vm.alive:
+        loaded.unload_if_loaded()
 
 
 @pytest.fixture
@@ -59,9 +59,12 @@ def python(vm: VM) -> RemotePython:
 
 
 @pytest.fixture
-def start_ramdisk(vm: VM, module: KernelModule, programs: str) -> Iterator[Callable[..., Process]]:
+def start_ramdisk(
+    vm: VM,
+    module: KernelModule,  # noqa: ARG001 - it is to be loaded, no more
+    programs: str,
+) -> Iterator[Callable[..., Process]]:
     """Starts zosbd2_sample_ramdisk with options and waits until it serves; ends all of them."""
-    assert module.loaded
     started: list[Process] = []
 
     def start(*options: str) -> Process:
