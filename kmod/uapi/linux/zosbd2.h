@@ -193,12 +193,12 @@ struct zosbd2_op_header {
  * struct zosbd2_op_request - the packet of a request
  * @total_length: bytes of the device that the request covers
  * @number_of_segments: how many of zosbd2_operation.segments are filled in
- * @reserved0: padding, 0
+ * @flags: 0, but for devices with the features of <linux/zosbd2_ext.h>
  */
 struct zosbd2_op_request {
 	__aligned_u64 total_length;
 	__u32 number_of_segments;
-	__u32 reserved0;
+	__u32 flags;
 };
 
 /**

@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: GPL-2.0-only WITH Linux-syscall-note */
+/*
+ * zosbd2: the extension of the classic protocol: recovery, sessions, flush.
+ *
+ * A device that was created with ZOSBD2_IOC_CREATE has a recovery policy and
+ * features that the classic protocol lacks.  A server attaches to a device
+ * with ZOSBD2_IOC_ATTACH and gets a file descriptor, its session, on which it
+ * calls ZOSBD2_IOCTL_DEVICE_OPERATION and ZOSBD2_IOCTL_DEVICE_PING as a
+ * classic server does on the block device; it does not open the block device.
+ * Both kinds of device can be served through a session.  A device without
+ * ZOSBD2_FEATURES_OF_SERVER and ZOSBD2_FEATURE_READ_ONLY can be served by
+ * classic servers too.
+ *
+ * The death of a server
+ * ---------------------
+ * A server is a process that fetches requests.  It is gone when the process
+ * ends or executes another program, when its session is closed for the last
+ * time, and, for one that serves through the block device, when it has closed
+ * that.  What it had fetched and not answered is then handed on, or fails:
+ * see enum zosbd2_recovery.  Whatever it answers later is dropped.
+ *
+ * A server is not told which of its requests somebody has fetched before.  A
+ * write may thus have reached the storage already, in whole or in part, when
+ * it is handed on: it must be possible to repeat it.  A server that keeps
+ * acknowledged writes in a volatile cache must keep that cache where its
+ * successor finds it.
+ *
+ * All calls are made on the control node and need CAP_SYS_ADMIN.  Reserved
+ * fields must be 0 (else EINVAL) and are written as 0.
+ */
+#ifndef _UAPI_LINUX_ZOSBD2_EXT_H
+#define _UAPI_LINUX_ZOSBD2_EXT_H
+
+#include <linux/ioctl.h>
+#include <linux/types.h>
+#include <linux/zosbd2.h>
+
+#define ZOSBD2_EXT_VERSION		1
+
+#define ZOSBD2_IOC_GET_INFO	_IOR(0xBD, 0x00, struct zosbd2_ext_info)
+#define ZOSBD2_IOC_CREATE	_IOWR(0xBD, 0x01, struct zosbd2_ext_create)
+#define ZOSBD2_IOC_GET_STATUS	_IOWR(0xBD, 0x02, struct zosbd2_ext_status)
+#define ZOSBD2_IOC_ATTACH	_IOW(0xBD, 0x03, struct zosbd2_ext_attach)
+#define ZOSBD2_IOC_RESIZE	_IOW(0xBD, 0x04, struct zosbd2_ext_resize)
+
+/*
+ * Features of a device.  Unknown ones are refused with EOPNOTSUPP.
+ *
+ * FLUSH: the device has a volatile write cache.  A write may be acknowledged
+ *	before it is durable; ZOSBD2_OP_FLUSH_REQUEST asks to make durable
+ *	whatever was acknowledged before the flush was fetched.  Without it a
+ *	write must be durable when it is acknowledged.
+ * FUA: a write with ZOSBD2_REQUEST_FUA must be durable itself when it is
+ *	acknowledged.  Needs FLUSH; without FUA the block layer sends a flush
+ *	behind the write.
+ * WRITE_ZEROES: the server understands ZOSBD2_OP_WRITE_ZEROES_REQUEST.
+ * READ_ONLY: there are neither writes nor discards.  Only through sessions,
+ *	as the block device cannot be opened for writing.
+ * PARTITIONS: the device may have partitions.  The table is read when
+ *	somebody asks for it (BLKRRPART), as nobody serves a new device yet.
+ */
+#define ZOSBD2_FEATURE_FLUSH		(1ULL << 0)
+#define ZOSBD2_FEATURE_FUA		(1ULL << 1)
+#define ZOSBD2_FEATURE_WRITE_ZEROES	(1ULL << 2)
+#define ZOSBD2_FEATURE_READ_ONLY	(1ULL << 3)
+#define ZOSBD2_FEATURE_PARTITIONS	(1ULL << 4)
+
+/* Those that a server must understand to serve a device that has them. */
+#define ZOSBD2_FEATURES_OF_SERVER	(ZOSBD2_FEATURE_FLUSH | \
+					 ZOSBD2_FEATURE_FUA | \
+					 ZOSBD2_FEATURE_WRITE_ZEROES)
+
+/* zosbd2_op_header.operation, to the server, of devices with the feature */
+#define ZOSBD2_OP_FLUSH_REQUEST		44	/* no length, no segments */
+#define ZOSBD2_OP_WRITE_ZEROES_REQUEST	45	/* as a discard request */
+
+/* zosbd2_op_header.operation, to the kernel */
+#define ZOSBD2_OP_WRITE_ZEROES_RESPONSE	36
+#define ZOSBD2_OP_FLUSH_RESPONSE	39
+
+/* zosbd2_op_request.flags */
+#define ZOSBD2_REQUEST_FUA		(1U << 0)	/* of a write */
+#define ZOSBD2_REQUEST_NO_UNMAP		(1U << 1)	/* of write zeroes:
+							 * keep the space */
+
+/**
+ * enum zosbd2_recovery - what becomes of requests while nobody serves a device
+ * @ZOSBD2_RECOVERY_WAIT: what the dead server had fetched and what is new
+ *	waits for the next server.  A request for which none comes within the
+ *	device's time-out fails; once nobody has served the device for that
+ *	long, new requests fail at once, until a server comes.  This is what
+ *	ZOSBD2_IOCTL_CREATE_DEVICE makes.
+ * @ZOSBD2_RECOVERY_FAIL: what the dead server had fetched fails at once.
+ *	When it was the last one, so does everything else, until a server
+ *	comes.
+ *
+ * Before the first server has come requests wait for it under both policies.
+ */
+enum zosbd2_recovery {
+	ZOSBD2_RECOVERY_WAIT = 0,
+	ZOSBD2_RECOVERY_FAIL = 1,
+};
+
+/**
+ * struct zosbd2_ext_info - argument of ZOSBD2_IOC_GET_INFO
+ * @version: out, ZOSBD2_EXT_VERSION
+ * @max_devices: out, devices there can be at once
+ * @features: out, features that devices can be created with
+ */
+struct zosbd2_ext_info {
+	__u32 version;
+	__u32 max_devices;
+	__aligned_u64 features;
+};
+
+/**
+ * struct zosbd2_ext_create - argument of ZOSBD2_IOC_CREATE
+ * @device_name: in, as in struct zosbd2_create
+ * @number_of_blocks: in, as in struct zosbd2_create
+ * @features: in, ZOSBD2_FEATURE_*
+ * @block_size: in, as in struct zosbd2_create
+ * @timeout_seconds: in, as in struct zosbd2_create
+ * @max_segments: in, 0 means 256, at most 256
+ * @recovery: in, enum zosbd2_recovery
+ * @handle_id: out, the new device's handle, never 0
+ * @reserved: 0
+ */
+struct zosbd2_ext_create {
+	char device_name[ZOSBD2_NAME_LEN];
+	__aligned_u64 number_of_blocks;
+	__aligned_u64 features;
+	__u32 block_size;
+	__u32 timeout_seconds;
+	__u32 max_segments;
+	__u32 recovery;
+	__u32 handle_id;
+	__u32 reserved[9];
+};
+
+/**
+ * struct zosbd2_ext_status - argument of ZOSBD2_IOC_GET_STATUS
+ * @handle_id: in, the device
+ * @block_size: out, in bytes
+ * @number_of_blocks: out
+ * @features: out, ZOSBD2_FEATURE_*
+ * @timeout_seconds: out
+ * @max_segments: out
+ * @recovery: out, enum zosbd2_recovery
+ * @servers: out, processes that serve it now, and sessions that were attached
+ *	and have not made a call yet
+ * @device_name: out, NUL-terminated
+ * @reserved: out, 0
+ */
+struct zosbd2_ext_status {
+	__u32 handle_id;
+	__u32 block_size;
+	__aligned_u64 number_of_blocks;
+	__aligned_u64 features;
+	__u32 timeout_seconds;
+	__u32 max_segments;
+	__u32 recovery;
+	__u32 servers;
+	char device_name[ZOSBD2_NAME_LEN];
+	__u32 reserved[8];
+};
+
+/*
+ * Take the device over.  Its servers are asked to quiesce: each of their
+ * threads gets one ZOSBD2_OP_SIGNAL with ZOSBD2_SIGNAL_SHUTDOWN when it calls
+ * or waits, and no more requests; it is to hand in what it still has, and to
+ * close.  New requests wait meanwhile.  The call returns when no request is
+ * with them any more.
+ */
+#define ZOSBD2_ATTACH_TAKE_OVER		(1U << 0)
+
+/**
+ * struct zosbd2_ext_attach - argument of ZOSBD2_IOC_ATTACH
+ * @handle_id: in, the device
+ * @flags: in, ZOSBD2_ATTACH_*
+ * @features: in, what of ZOSBD2_FEATURES_OF_SERVER the server understands
+ * @timeout_ms: in, with TAKE_OVER: how long to wait for the other servers
+ * @reserved: 0
+ *
+ * Returns a file descriptor (close-on-exec), or fails with
+ * ENOENT: there is no such device;
+ * EINVAL: an unknown flag, or a reserved field that is not 0;
+ * EOPNOTSUPP: the device has a feature that the server does not understand;
+ * ETIMEDOUT: the other servers did not hand in what they have within
+ *	timeout_ms: they go on as before;
+ * EINTR: a signal came first: they go on as before.
+ */
+struct zosbd2_ext_attach {
+	__u32 handle_id;
+	__u32 flags;
+	__aligned_u64 features;
+	__u32 timeout_ms;
+	__u32 reserved[3];
+};
+
+/**
+ * struct zosbd2_ext_resize - argument of ZOSBD2_IOC_RESIZE
+ * @handle_id: in, the device
+ * @reserved: 0
+ * @number_of_blocks: in, the new size, within the limits of a create
+ *
+ * A device can grow at any time; its servers must be able to serve the new
+ * part before.  It can shrink only while nobody but its servers has it open,
+ * else EBUSY.
+ */
+struct zosbd2_ext_resize {
+	__u32 handle_id;
+	__u32 reserved;
+	__aligned_u64 number_of_blocks;
+};
+
+#endif /* _UAPI_LINUX_ZOSBD2_EXT_H */
