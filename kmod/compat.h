@@ -63,6 +63,37 @@ static int fn##_adapter(struct block_device *bdev, struct hd_geometry *geo) \
 #endif
 
 /*
+ * Since 6.11 a volatile write cache is a feature among the limits, before it
+ * was told to the queue.
+ */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 11, 0)
+static inline void zosbd2_limit_cache(struct queue_limits *lim, bool wc,
+				      bool fua)
+{
+}
+
+static inline void zosbd2_queue_cache(struct request_queue *q, bool wc,
+				      bool fua)
+{
+	blk_queue_write_cache(q, wc, fua);
+}
+#else
+static inline void zosbd2_limit_cache(struct queue_limits *lim, bool wc,
+				      bool fua)
+{
+	if (wc)
+		lim->features |= BLK_FEAT_WRITE_CACHE;
+	if (fua)
+		lim->features |= BLK_FEAT_FUA;
+}
+
+static inline void zosbd2_queue_cache(struct request_queue *q, bool wc,
+				      bool fua)
+{
+}
+#endif
+
+/*
  * Since 6.9 the limits are given when the disk is allocated, and (since 6.11)
  * a disk does not rotate unless they say so.
  */
@@ -82,6 +113,7 @@ zosbd2_compat_set_limits(struct gendisk *disk, const struct queue_limits *lim)
 	blk_queue_max_segment_size(q, lim->max_segment_size);
 	blk_queue_max_discard_sectors(q, lim->max_hw_discard_sectors);
 	blk_queue_max_discard_segments(q, lim->max_discard_segments);
+	blk_queue_max_write_zeroes_sectors(q, lim->max_write_zeroes_sectors);
 	q->limits.discard_granularity = lim->discard_granularity;
 	blk_queue_flag_set(QUEUE_FLAG_NONROT, q);
 	return disk;

@@ -13,16 +13,22 @@
 #include <linux/hashtable.h>
 #include <linux/kref.h>
 #include <linux/list.h>
+#include <linux/mmu_notifier.h>
 #include <linux/spinlock.h>
 #include <linux/types.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>
 
 #include <uapi/linux/zosbd2.h>
+#include <uapi/linux/zosbd2_ext.h>
 
 #include "compat.h"
 
-#define ZOSBD2_SERVER_HASH_BITS	5
+#define ZOSBD2_THREAD_HASH_BITS	5
+
+/* What a device can be created with, see <uapi/linux/zosbd2_ext.h>. */
+#define ZOSBD2_FEATURES	(ZOSBD2_FEATURES_OF_SERVER | \
+			 ZOSBD2_FEATURE_READ_ONLY | ZOSBD2_FEATURE_PARTITIONS)
 
 /**
  * enum zosbd2_dev_state - where a device is in its life
@@ -59,18 +65,27 @@ enum zosbd2_slot_state {
  * struct zosbd2_slot - our side of one tag
  * @node: on zosbd2_device.queued while queued
  * @rq: the request; valid in every state but idle
+ * @server: who has it, while fetched or owned
+ * @deadline: when it times out, in jiffies, if @extended
  * @id: its operation id: generation << tag_bits | tag
  * @state: enum zosbd2_slot_state
  * @doomed: timed out or killed while owned: the owner must fail it
+ * @extended: a server died while the request was under way, so the time-out
+ *	that the block layer started is not the one that counts
+ * @handed_on: a server had it and died
  *
  * All of it is under zosbd2_device.lock.
  */
 struct zosbd2_slot {
 	struct list_head node;
 	struct request *rq;
+	struct zosbd2_server *server;
+	unsigned long deadline;
 	u32 id;
 	u8 state;
 	bool doomed;
+	bool extended;
+	bool handed_on;
 };
 
 /**
@@ -79,10 +94,14 @@ struct zosbd2_slot {
  * @read_bytes: bytes of reads that succeeded
  * @write_bytes: bytes of writes that succeeded
  * @discard_bytes: bytes of discards that succeeded
+ * @flushes: flushes that succeeded
  * @errors: requests that failed, for whatever reason
  * @timeouts: requests among them that timed out
  * @queue_waits: requests that found no server thread waiting for them
  * @late_answers: answers that were dropped: their request had ended
+ * @servers_lost: processes that served and went away
+ * @handed_on: requests that such a process had fetched and that went back
+ *	into the queue
  * @queued: requests waiting for a server now
  * @in_flight: requests queued or with a server now
  */
@@ -91,10 +110,13 @@ struct zosbd2_stats {
 	u64 read_bytes;
 	u64 write_bytes;
 	u64 discard_bytes;
+	u64 flushes;
 	u64 errors;
 	u64 timeouts;
 	u64 queue_waits;
 	u64 late_answers;
+	u64 servers_lost;
+	u64 handed_on;
 	unsigned int queued;
 	unsigned int in_flight;
 };
@@ -109,19 +131,26 @@ struct zosbd2_stats {
  * @handle_id: constant
  * @timeout_seconds: constant
  * @max_segments: constant
- * @blocks: constant, size in blocks of ZOSBD2_BLOCK_SIZE
+ * @recovery: constant, enum zosbd2_recovery
+ * @features: constant, ZOSBD2_FEATURE_*
  * @queue_depth: constant, number of @slots
  * @tag_bits: constant, low bits of an operation id that are the tag
  * @lock: protects everything below, see zosbd2_dev.c
  * @state: enum zosbd2_dev_state
  * @gone: no request is taken or handed out any more, servers exit
+ * @lost: the last server went away and none has come since
+ * @lost_at: when it went, in jiffies
+ * @blocks: size in blocks of ZOSBD2_BLOCK_SIZE
  * @slots: indexed by tag
  * @queued: slots waiting for a server, oldest first
  * @wait: server threads waiting for a request
+ * @retired_wait: those of servers that are being taken over, and who takes over
  * @stats: counters
- * @servers: threads that serve or served, by struct pid
- * @nr_servers: entries of @servers
- * @reap_at: size of @servers at which dead threads are looked for
+ * @servers: processes that serve, see zosbd2_server.c
+ * @sessions: the open sessions
+ * @threads: threads that serve or served, by struct pid
+ * @nr_threads: entries of @threads
+ * @reap_at: size of @threads at which dead ones are looked for
  * @ever_served: a server has attached at some time
  * @openers: processes that have it open, see zosbd2_client.c
  * @opens: how often it is open in all
@@ -141,7 +170,8 @@ struct zosbd2_device {
 	u32 handle_id;
 	u32 timeout_seconds;
 	u32 max_segments;
-	u64 blocks;
+	u32 recovery;
+	u64 features;
 	unsigned int queue_depth;
 	unsigned int tag_bits;
 	char name[ZOSBD2_NAME_LEN];
@@ -150,13 +180,19 @@ struct zosbd2_device {
 	u8 state;
 	bool gone;
 	bool ever_served;
+	bool lost;
+	unsigned long lost_at;
+	u64 blocks;
 	struct zosbd2_slot *slots;
 	struct list_head queued;
 	wait_queue_head_t wait;
+	wait_queue_head_t retired_wait;
 	struct zosbd2_stats stats;
 
-	DECLARE_HASHTABLE(servers, ZOSBD2_SERVER_HASH_BITS);
-	unsigned int nr_servers;
+	struct list_head servers;
+	struct list_head sessions;
+	DECLARE_HASHTABLE(threads, ZOSBD2_THREAD_HASH_BITS);
+	unsigned int nr_threads;
 	unsigned int reap_at;
 	struct list_head openers;
 	unsigned int opens;
@@ -169,13 +205,130 @@ struct zosbd2_device {
 	int sync_err;
 };
 
+/**
+ * struct zosbd2_head - start of struct zosbd2_operation, as far as it is used
+ * @handle_id: see there
+ * @reserved0: see there
+ * @header: see there
+ * @request: see there
+ * @response: see there
+ * @signal: see there
+ * @segment: the first of the segments, which is all that is used
+ */
+struct zosbd2_head {
+	__u32 handle_id;
+	__u32 reserved0;
+	struct zosbd2_op_header header;
+	union {
+		struct zosbd2_op_request request;
+		struct zosbd2_op_response response;
+		struct zosbd2_op_signal signal;
+	};
+	struct zosbd2_segment segment;
+};
+
+/**
+ * struct zosbd2_tail - its end
+ * @error: see there
+ * @operation_id: see there
+ */
+struct zosbd2_tail {
+	__s32 error;
+	__u32 operation_id;
+};
+
+#define ZOSBD2_HEAD_IN_BYTES	offsetof(struct zosbd2_head, segment)
+#define ZOSBD2_TAIL_OFFSET	offsetof(struct zosbd2_operation, error)
+
+/**
+ * struct zosbd2_server - a process that serves a device
+ * @notifier: tells when its address space is gone; its life is that of the
+ *	whole struct
+ * @node: on zosbd2_device.servers while attached
+ * @dev: the device, of which it holds a reference
+ * @session: what it serves through; NULL if that is the block device
+ * @users: under dev->lock: one while attached, one for each call
+ * @attached: under dev->lock: it may have requests
+ * @successor: under dev->lock: the session that takes over from it, so that it
+ *	gets no more requests; only compared, it may be gone
+ */
+struct zosbd2_server {
+	struct mmu_notifier notifier;
+	struct list_head node;
+	struct zosbd2_device *dev;
+	struct zosbd2_session *session;
+	const struct zosbd2_session *successor;
+	unsigned int users;
+	bool attached;
+};
+
+/**
+ * struct zosbd2_session - an open file that a device is served through
+ * @node: on zosbd2_device.sessions
+ * @dev: the device, of which it holds a reference
+ * @used: under dev->lock: a process has served through it
+ * @successor: under dev->lock: as in struct zosbd2_server
+ */
+struct zosbd2_session {
+	struct list_head node;
+	struct zosbd2_device *dev;
+	const struct zosbd2_session *successor;
+	bool used;
+};
+
+/**
+ * struct zosbd2_thread - a thread that serves or served a device
+ * @node: in zosbd2_device.threads
+ * @tid: the thread; holding the struct pid makes a reused number harmless
+ * @opener_changes: zosbd2_device.opener_changes when its process was marked as
+ *	a server
+ * @told_gone: it has been told that the device is gone
+ * @told_retired: it has been told that another server takes over
+ */
+struct zosbd2_thread {
+	struct hlist_node node;
+	struct pid *tid;
+	unsigned int opener_changes;
+	bool told_gone;
+	bool told_retired;
+};
+
+/**
+ * struct zosbd2_caller - who makes a DEVICE_OPERATION call
+ * @server: its process
+ * @thread: itself
+ */
+struct zosbd2_caller {
+	struct zosbd2_server *server;
+	struct zosbd2_thread *thread;
+};
+
+/**
+ * enum zosbd2_which - some of a device's servers
+ * @ZOSBD2_OF_SESSION: those of one session
+ * @ZOSBD2_OF_BDEV: those that serve through the block device
+ * @ZOSBD2_OF_BDEV_AND_MM: the one among them with a certain address space
+ * @ZOSBD2_OF_ANY: all
+ */
+enum zosbd2_which {
+	ZOSBD2_OF_SESSION,
+	ZOSBD2_OF_BDEV,
+	ZOSBD2_OF_BDEV_AND_MM,
+	ZOSBD2_OF_ANY,
+};
+
 /* zosbd2_main.c */
 extern unsigned int zosbd2_max_devices;
 extern unsigned int zosbd2_queue_depth;
 
 /* zosbd2_ctl.c */
+int zosbd2_check_create(const struct zosbd2_ext_create *req);
+int zosbd2_tell_handle(u32 handle_id, __u32 __user *arg);
 int zosbd2_ctl_register(void);
 void zosbd2_ctl_unregister(void);
+
+/* zosbd2_ext.c */
+long zosbd2_ext_ioctl(unsigned int cmd, void __user *arg);
 
 /* zosbd2_registry.c */
 struct zosbd2_device *zosbd2_dev_get_by_id(u32 handle_id);
@@ -186,45 +339,84 @@ void zosbd2_registry_remove(struct zosbd2_device *dev);
 
 /* zosbd2_dev.c */
 void zosbd2_dev_put(struct zosbd2_device *dev);
-int zosbd2_dev_create(const struct zosbd2_create *req, u32 *handle_id);
-int zosbd2_dev_destroy(struct zosbd2_device *dev);
-int zosbd2_dev_destroy_forced(struct zosbd2_device *dev);
+bool zosbd2_dev_move(struct zosbd2_device *dev, unsigned int from,
+		     enum zosbd2_dev_state to);
+struct gendisk *zosbd2_get_disk(struct zosbd2_device *dev);
+u64 zosbd2_dev_blocks(struct zosbd2_device *dev);
+int zosbd2_dev_create(const struct zosbd2_ext_create *req, u32 *handle_id);
+int zosbd2_dev_resize(struct zosbd2_device *dev, u64 blocks);
 int zosbd2_dev_init(void);
 void zosbd2_dev_exit(void);
 
+/* zosbd2_destroy.c */
+extern struct workqueue_struct *zosbd2_sync_wq;
+void zosbd2_sync_work(struct work_struct *work);
+int zosbd2_dev_destroy(struct zosbd2_device *dev);
+int zosbd2_dev_destroy_forced(struct zosbd2_device *dev);
+
 /* zosbd2_blk.c */
 extern const struct blk_mq_ops zosbd2_mq_ops;
-extern const struct block_device_operations zosbd2_bdev_ops;
 void zosbd2_blk_limits(const struct zosbd2_device *dev,
 		       struct queue_limits *lim);
+void zosbd2_blk_take_away(struct zosbd2_device *dev, struct zosbd2_slot *slot)
+	__must_hold(&dev->lock);
 void zosbd2_blk_end(struct zosbd2_device *dev, struct zosbd2_slot *slot,
 		    blk_status_t status) __releases(&dev->lock);
+void zosbd2_blk_extend(struct zosbd2_device *dev, struct zosbd2_slot *slot)
+	__must_hold(&dev->lock);
+void zosbd2_blk_hand_on(struct zosbd2_device *dev, struct zosbd2_slot *slot)
+	__must_hold(&dev->lock);
+void zosbd2_blk_doom(struct zosbd2_device *dev, struct zosbd2_slot *slot,
+		     struct list_head *ending) __must_hold(&dev->lock);
+void zosbd2_blk_end_doomed(struct zosbd2_device *dev, struct list_head *ending);
 void zosbd2_blk_kill(struct zosbd2_device *dev);
 
-/* zosbd2_serve.c */
-int zosbd2_serve(struct zosbd2_device *dev, void __user *buf);
+/* zosbd2_bdev.c */
+extern const struct block_device_operations zosbd2_bdev_ops;
 
-/**
- * struct zosbd2_server - a thread that serves or served a device
- * @node: in zosbd2_device.servers
- * @tid: the thread; holding the struct pid makes a reused number harmless
- * @opener_changes: zosbd2_device.opener_changes when its process was marked as
- *	a server
- * @told: it has been told that the device is gone
- */
-struct zosbd2_server {
-	struct hlist_node node;
-	struct pid *tid;
-	unsigned int opener_changes;
-	bool told;
-};
+/* zosbd2_copy.c */
+u32 zosbd2_response_op(struct request *rq);
+bool zosbd2_copy_request(struct zosbd2_device *dev, struct zosbd2_slot *slot,
+			 char __user *buf);
+bool zosbd2_copy_from_server(struct request *rq, void __user *data);
+
+/* zosbd2_serve.c */
+int zosbd2_serve(struct zosbd2_device *dev, struct zosbd2_session *session,
+		 void __user *buf);
+
+/* zosbd2_server.c */
+bool zosbd2_dev_is_served(struct zosbd2_device *dev) __must_hold(&dev->lock);
+void zosbd2_dev_lose(struct zosbd2_device *dev, struct list_head *ending)
+	__must_hold(&dev->lock);
+unsigned int zosbd2_server_count(struct zosbd2_device *dev);
+int zosbd2_server_enter(struct zosbd2_device *dev,
+			struct zosbd2_session *session,
+			struct zosbd2_caller *caller);
+void zosbd2_server_leave(struct zosbd2_caller *caller);
+void zosbd2_servers_detach(struct zosbd2_device *dev, enum zosbd2_which which,
+			   const void *what);
+int zosbd2_servers_retire(struct zosbd2_device *dev,
+			  const struct zosbd2_session *successor,
+			  unsigned int timeout_ms);
+void zosbd2_server_exit(void);
+
+/* zosbd2_session.c */
+int zosbd2_session_attach(struct zosbd2_device *dev,
+			  const struct zosbd2_ext_attach *req);
+
+/* zosbd2_thread.c */
+int zosbd2_thread_attach(struct zosbd2_device *dev, bool is_opener,
+			 struct zosbd2_thread **thread);
+unsigned int zosbd2_thread_count(struct zosbd2_device *dev);
+void zosbd2_thread_free_all(struct zosbd2_device *dev);
 
 /* zosbd2_client.c */
+bool zosbd2_pid_is_alive(struct pid *pid, enum pid_type type);
 int zosbd2_client_open(struct zosbd2_device *dev, bool writable);
 void zosbd2_client_release(struct zosbd2_device *dev);
+void zosbd2_client_is_server(struct zosbd2_device *dev)
+	__must_hold(&dev->lock);
 bool zosbd2_client_in_use(struct zosbd2_device *dev) __must_hold(&dev->lock);
-struct zosbd2_server *zosbd2_server_attach(struct zosbd2_device *dev);
-unsigned int zosbd2_server_count(struct zosbd2_device *dev);
 void zosbd2_client_free_all(struct zosbd2_device *dev);
 
 /* zosbd2_stats.c */

@@ -13,8 +13,11 @@
  *	FETCHED --read answer--> OWNED --copied--> IDLE
  *	             ^             |
  *	             +-bad buffer--+
- *	FETCHED --write, discard or failed answer--> IDLE
+ *	FETCHED --any other or failed answer--> IDLE
+ *	FETCHED --server gone, recovery "wait"--> QUEUED
+ *	FETCHED --server gone, recovery "fail"--> ENDING --> IDLE
  *	QUEUED, FETCHED --time-out--> IDLE
+ *	QUEUED --last server gone, recovery "fail"--> ENDING --> IDLE
  *	QUEUED, FETCHED --kill--> ENDING --> IDLE
  *
  * In QUEUED and FETCHED whoever holds dev->lock may take the request away.
@@ -26,18 +29,18 @@
  * is free for the next request from then on.
  *
  * A request is found again by its operation id, which is the tag and a
- * generation that grows with each use of the slot: an answer to an earlier
- * use of the tag finds nothing.
+ * generation that grows with each use of the slot and each time its request
+ * is handed on: an answer to an earlier use of the tag, or of a server that is
+ * gone, finds nothing.
+ *
+ * The time-out of a request runs from when it was queued, and anew from when
+ * its server or the last server was lost and from when a request that was
+ * handed on is fetched again.
  */
-#include <linux/hdreg.h>
-#include <linux/module.h>
+#include <linux/jiffies.h>
 
 #include "zosbd2.h"
 #include "zosbd2_trace.h"
-
-/* Heads and sectors of the geometry that we make up: cylinders of 1 MiB. */
-#define ZOSBD2_GEO_HEADS	64
-#define ZOSBD2_GEO_SECTORS	32
 
 /*
  * Discards carry no data, but a server may walk over what they cover, and the
@@ -52,10 +55,21 @@ static bool zosbd2_rq_is_servable(struct request *rq)
 	case REQ_OP_WRITE:
 		return blk_rq_bytes(rq) <= ZOSBD2_MAX_DATA_BYTES;
 	case REQ_OP_DISCARD:
+	case REQ_OP_WRITE_ZEROES:
+	case REQ_OP_FLUSH:
 		return true;
 	default:
 		return false;
 	}
+}
+
+/* Nobody serves the device, and nobody is waited for. */
+static bool zosbd2_is_given_up(const struct zosbd2_device *dev)
+	__must_hold(&dev->lock)
+{
+	return dev->lost &&
+	       (dev->recovery == ZOSBD2_RECOVERY_FAIL ||
+		time_after(jiffies, dev->lost_at + dev->timeout_seconds * HZ));
 }
 
 /* Generation 0 is never used, so that a zeroed answer names no request. */
@@ -82,14 +96,19 @@ static blk_status_t zosbd2_queue_rq(struct blk_mq_hw_ctx *hctx,
 	blk_mq_start_request(rq);
 
 	spin_lock(&dev->lock);
-	if (unlikely(dev->gone)) {
+	if (unlikely(dev->gone || zosbd2_is_given_up(dev))) {
+		dev->stats.requests++;
+		dev->stats.errors++;
 		spin_unlock(&dev->lock);
 		return BLK_STS_IOERR;
 	}
 	slot->rq = rq;
+	slot->server = NULL;
 	slot->id = zosbd2_next_id(dev, slot->id);
 	slot->state = ZOSBD2_SLOT_QUEUED;
 	slot->doomed = false;
+	slot->extended = false;
+	slot->handed_on = false;
 	list_add_tail(&slot->node, &dev->queued);
 	dev->stats.requests++;
 	dev->stats.queued++;
@@ -122,6 +141,11 @@ static enum blk_eh_timer_return zosbd2_timeout(struct request *rq)
 	 * the lock, or the request has just ended, where a timer does no harm.
 	 */
 	if (slot->rq != rq || slot->state == ZOSBD2_SLOT_ENDING) {
+		spin_unlock(&dev->lock);
+		return BLK_EH_RESET_TIMER;
+	}
+	if (slot->extended && time_before(jiffies, slot->deadline)) {
+		rq->timeout = slot->deadline - jiffies;
 		spin_unlock(&dev->lock);
 		return BLK_EH_RESET_TIMER;
 	}
@@ -158,12 +182,29 @@ static void zosbd2_count_end(struct zosbd2_device *dev, struct request *rq,
 		dev->stats.read_bytes += blk_rq_bytes(rq);
 		break;
 	case REQ_OP_WRITE:
+	case REQ_OP_WRITE_ZEROES:
 		dev->stats.write_bytes += blk_rq_bytes(rq);
+		break;
+	case REQ_OP_FLUSH:
+		dev->stats.flushes++;
 		break;
 	default:
 		dev->stats.discard_bytes += blk_rq_bytes(rq);
 		break;
 	}
+}
+
+/**
+ * zosbd2_blk_take_away - note that a request is with no server any more
+ * @dev: the device, dev->lock held
+ * @slot: its slot
+ */
+void zosbd2_blk_take_away(struct zosbd2_device *dev, struct zosbd2_slot *slot)
+{
+	/* Somebody waits until a server that he takes over from has none. */
+	if (slot->server && slot->server->successor)
+		wake_up_all(&dev->retired_wait);
+	slot->server = NULL;
 }
 
 /**
@@ -180,9 +221,71 @@ void zosbd2_blk_end(struct zosbd2_device *dev, struct zosbd2_slot *slot,
 	zosbd2_count_end(dev, rq, status);
 	slot->rq = NULL;
 	slot->state = ZOSBD2_SLOT_IDLE;
+	zosbd2_blk_take_away(dev, slot);
 	spin_unlock(&dev->lock);
 
 	blk_mq_end_request(rq, status);
+}
+
+/**
+ * zosbd2_blk_extend - start the time-out of a request again
+ * @dev: the device, dev->lock held
+ * @slot: not idle
+ */
+void zosbd2_blk_extend(struct zosbd2_device *dev, struct zosbd2_slot *slot)
+{
+	slot->deadline = jiffies + dev->timeout_seconds * HZ;
+	slot->extended = true;
+}
+
+/**
+ * zosbd2_blk_hand_on - put a request back whose server is gone
+ * @dev: the device, dev->lock held
+ * @slot: fetched, or owned by the caller
+ */
+void zosbd2_blk_hand_on(struct zosbd2_device *dev, struct zosbd2_slot *slot)
+{
+	zosbd2_blk_take_away(dev, slot);
+	slot->id = zosbd2_next_id(dev, slot->id);
+	slot->state = ZOSBD2_SLOT_QUEUED;
+	slot->handed_on = true;
+	zosbd2_blk_extend(dev, slot);
+	list_add(&slot->node, &dev->queued);
+	dev->stats.queued++;
+	dev->stats.handed_on++;
+	trace_zosbd2_handed_on(dev->handle_id, slot->id, slot->rq);
+}
+
+/**
+ * zosbd2_blk_doom - take a request that is to fail
+ * @dev: the device, dev->lock held
+ * @slot: queued or fetched
+ * @ending: it goes there, for zosbd2_blk_end_doomed()
+ */
+void zosbd2_blk_doom(struct zosbd2_device *dev, struct zosbd2_slot *slot,
+		     struct list_head *ending)
+{
+	if (slot->state == ZOSBD2_SLOT_QUEUED) {
+		list_del(&slot->node);
+		dev->stats.queued--;
+	}
+	slot->state = ZOSBD2_SLOT_ENDING;
+	list_add_tail(&slot->node, ending);
+}
+
+/**
+ * zosbd2_blk_end_doomed - fail requests
+ * @dev: the device
+ * @ending: those that zosbd2_blk_doom() has taken
+ */
+void zosbd2_blk_end_doomed(struct zosbd2_device *dev, struct list_head *ending)
+{
+	struct zosbd2_slot *slot, *next;
+
+	list_for_each_entry_safe(slot, next, ending, node) {
+		spin_lock(&dev->lock);
+		zosbd2_blk_end(dev, slot, BLK_STS_IOERR);
+	}
 }
 
 /**
@@ -194,7 +297,7 @@ void zosbd2_blk_end(struct zosbd2_device *dev, struct zosbd2_slot *slot,
  */
 void zosbd2_blk_kill(struct zosbd2_device *dev)
 {
-	struct zosbd2_slot *slot, *next;
+	struct zosbd2_slot *slot;
 	unsigned int i;
 	LIST_HEAD(ending);
 
@@ -207,22 +310,16 @@ void zosbd2_blk_kill(struct zosbd2_device *dev)
 			slot->doomed = true;
 			break;
 		case ZOSBD2_SLOT_QUEUED:
-			list_del(&slot->node);
-			dev->stats.queued--;
-			fallthrough;
 		case ZOSBD2_SLOT_FETCHED:
-			slot->state = ZOSBD2_SLOT_ENDING;
-			list_add_tail(&slot->node, &ending);
+			zosbd2_blk_doom(dev, slot, &ending);
 			break;
 		}
 	}
 	spin_unlock(&dev->lock);
 
-	list_for_each_entry_safe(slot, next, &ending, node) {
-		spin_lock(&dev->lock);
-		zosbd2_blk_end(dev, slot, BLK_STS_IOERR);
-	}
+	zosbd2_blk_end_doomed(dev, &ending);
 	wake_up_all(&dev->wait);
+	wake_up_all(&dev->retired_wait);
 	/* The write-back may be cancelled before it has begun. */
 	wake_up_all(&dev->sync_wait);
 }
@@ -232,8 +329,8 @@ void zosbd2_blk_kill(struct zosbd2_device *dev)
  * @dev: the device
  * @lim: zeroed, filled in here
  *
- * No volatile write cache: a classic server knows no flush, a write is as
- * durable as it made it before it answered.
+ * Without ZOSBD2_FEATURE_FLUSH there is no volatile write cache: a write is as
+ * durable as its server made it before it answered.
  */
 void zosbd2_blk_limits(const struct zosbd2_device *dev,
 		       struct queue_limits *lim)
@@ -243,76 +340,14 @@ void zosbd2_blk_limits(const struct zosbd2_device *dev,
 	lim->max_hw_sectors = ZOSBD2_MAX_DATA_BYTES >> SECTOR_SHIFT;
 	lim->max_segments = dev->max_segments;
 	lim->max_segment_size = ZOSBD2_MAX_DATA_BYTES;
+	zosbd2_limit_cache(lim, dev->features & ZOSBD2_FEATURE_FLUSH,
+			   dev->features & ZOSBD2_FEATURE_FUA);
+	if (dev->features & ZOSBD2_FEATURE_READ_ONLY)
+		return;
 	lim->max_hw_discard_sectors = ZOSBD2_MAX_DISCARD_BYTES >> SECTOR_SHIFT;
 	lim->max_discard_segments = 1;
 	lim->discard_granularity = ZOSBD2_BLOCK_SIZE;
+	if (dev->features & ZOSBD2_FEATURE_WRITE_ZEROES)
+		lim->max_write_zeroes_sectors =
+			ZOSBD2_MAX_DISCARD_BYTES >> SECTOR_SHIFT;
 }
-
-static int zosbd2_bdev_open(struct gendisk *disk, blk_mode_t mode)
-{
-	return zosbd2_client_open(disk->private_data, mode & BLK_OPEN_WRITE);
-}
-
-BDEV_OP_OPEN(zosbd2_bdev_open)
-
-static void zosbd2_bdev_release(struct gendisk *disk)
-{
-	zosbd2_client_release(disk->private_data);
-}
-
-BDEV_OP_RELEASE(zosbd2_bdev_release)
-
-/* The disk may be dead already: its openers still learn so from here. */
-static int zosbd2_bdev_ioctl(struct block_device *bdev, blk_mode_t mode,
-			     unsigned int cmd, unsigned long arg)
-{
-	struct zosbd2_device *dev = bdev->bd_disk->private_data;
-
-	switch (cmd) {
-	case ZOSBD2_IOCTL_DEVICE_PING:
-	case ZOSBD2_IOCTL_DEVICE_OPERATION:
-		break;
-	default:
-		return -ENOTTY;
-	}
-
-	if (!capable(CAP_SYS_ADMIN))
-		return -EPERM;
-	if (cmd == ZOSBD2_IOCTL_DEVICE_PING)
-		return READ_ONCE(dev->gone) ? -ENOENT : 0;
-	if (!(mode & BLK_OPEN_WRITE))
-		return -EBADF;
-	return zosbd2_serve(dev, (void __user *)arg);
-}
-
-static int zosbd2_bdev_getgeo(struct gendisk *disk, struct hd_geometry *geo)
-{
-	sector_t cylinders = get_capacity(disk);
-
-	sector_div(cylinders, ZOSBD2_GEO_HEADS * ZOSBD2_GEO_SECTORS);
-	geo->heads = ZOSBD2_GEO_HEADS;
-	geo->sectors = ZOSBD2_GEO_SECTORS;
-	geo->cylinders = min_t(sector_t, cylinders, U16_MAX);
-	return 0;
-}
-
-BDEV_OP_GETGEO(zosbd2_bdev_getgeo)
-
-/* Only for disks that were added; the last opener has closed by then. */
-static void zosbd2_bdev_free_disk(struct gendisk *disk)
-{
-	zosbd2_dev_put(disk->private_data);
-}
-
-/*
- * No compat_ioctl: the layouts of 32-bit processes differ, and without it
- * they get ENOTTY.
- */
-const struct block_device_operations zosbd2_bdev_ops = {
-	.owner		= THIS_MODULE,
-	.open		= BDEV_OP_6_5(zosbd2_bdev_open),
-	.release	= BDEV_OP_6_5(zosbd2_bdev_release),
-	.ioctl		= zosbd2_bdev_ioctl,
-	.getgeo		= BDEV_OP_6_18(zosbd2_bdev_getgeo),
-	.free_disk	= zosbd2_bdev_free_disk,
-};

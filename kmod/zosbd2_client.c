@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * zosbd2: who has a device open, and who serves it.
+ * zosbd2: who has a device open.
  *
  * A server of the classic protocol holds the block device open for as long as
  * it serves, so the plain number of openers does not tell whether somebody
@@ -13,12 +13,7 @@
  * device look used that is not, until its servers close it; a file system, or
  * whoever else has claimed the device, always counts as a user.
  *
- * Threads that serve are remembered, so that each gets told once that the
- * device is gone, also if it is not waiting at that moment.  Records of dead
- * threads and processes are dropped when the table has doubled, so it is
- * bounded by twice the number of living ones.
- *
- * All lists are under dev->lock; opens and releases are besides serialised by
+ * The list is under dev->lock; opens and releases are besides serialised by
  * disk->open_mutex.
  */
 #include <linux/pid.h>
@@ -28,8 +23,6 @@
 #include <linux/slab.h>
 
 #include "zosbd2.h"
-
-#define ZOSBD2_REAP_MIN	64
 
 /**
  * struct zosbd2_opener - a process that has a device open
@@ -47,7 +40,12 @@ struct zosbd2_opener {
 	bool writable;
 };
 
-static bool zosbd2_pid_is_alive(struct pid *pid, enum pid_type type)
+/**
+ * zosbd2_pid_is_alive - is there a task of this number
+ * @pid: the number
+ * @type: of what
+ */
+bool zosbd2_pid_is_alive(struct pid *pid, enum pid_type type)
 {
 	bool alive;
 
@@ -162,9 +160,10 @@ zosbd2_opener_of_release(struct zosbd2_device *dev)
 void zosbd2_client_release(struct zosbd2_device *dev)
 {
 	struct zosbd2_opener *opener;
+	bool all_closed, own_closed;
 
 	spin_lock(&dev->lock);
-	dev->opens--;
+	all_closed = !--dev->opens;
 	opener = zosbd2_opener_of_release(dev);
 	if (opener) {
 		opener->opens--;
@@ -173,8 +172,15 @@ void zosbd2_client_release(struct zosbd2_device *dev)
 		else
 			opener = NULL;
 	}
+	own_closed = opener && opener->tgid == task_tgid(current);
 	spin_unlock(&dev->lock);
 	zosbd2_opener_free(opener);
+
+	/* A process that is ending has no address space and is detached. */
+	if (all_closed)
+		zosbd2_servers_detach(dev, ZOSBD2_OF_BDEV, NULL);
+	else if (own_closed && current->mm)
+		zosbd2_servers_detach(dev, ZOSBD2_OF_BDEV_AND_MM, current->mm);
 }
 
 /*
@@ -212,21 +218,17 @@ bool zosbd2_client_in_use(struct zosbd2_device *dev)
 	return dev->opens > served && !zosbd2_only_awaits_server(dev);
 }
 
-/*
+/**
+ * zosbd2_client_is_server - mark the calling process as a server
+ * @dev: the device, dev->lock held
+ *
  * A server that inherited its open file did not open the device itself: then
- * the nearest of its ancestors that did is the one.  It may have closed the
- * device and opened it again since it served last.
+ * the nearest of its ancestors that did is the one.
  */
-static void zosbd2_mark_server_process(struct zosbd2_device *dev,
-				       struct zosbd2_server *server)
-	__must_hold(&dev->lock)
+void zosbd2_client_is_server(struct zosbd2_device *dev)
 {
 	struct zosbd2_opener *opener;
 	struct task_struct *task;
-
-	if (server->opener_changes == dev->opener_changes)
-		return;
-	server->opener_changes = dev->opener_changes;
 
 	rcu_read_lock();
 	for (task = current->group_leader; task->pid > 1;
@@ -240,110 +242,6 @@ static void zosbd2_mark_server_process(struct zosbd2_device *dev,
 	rcu_read_unlock();
 }
 
-static struct zosbd2_server *zosbd2_server_find(struct zosbd2_device *dev)
-	__must_hold(&dev->lock)
-{
-	struct pid *tid = task_pid(current);
-	struct zosbd2_server *server;
-
-	hash_for_each_possible(dev->servers, server, node, (unsigned long)tid)
-		if (server->tid == tid)
-			return server;
-	return NULL;
-}
-
-static void zosbd2_servers_free(struct hlist_head *list)
-{
-	struct zosbd2_server *server;
-	struct hlist_node *next;
-
-	hlist_for_each_entry_safe(server, next, list, node) {
-		put_pid(server->tid);
-		kfree(server);
-	}
-}
-
-static void zosbd2_servers_reap(struct zosbd2_device *dev,
-				struct hlist_head *dead)
-	__must_hold(&dev->lock)
-{
-	struct zosbd2_server *server;
-	struct hlist_node *next;
-	int bucket;
-
-	if (dev->nr_servers < dev->reap_at)
-		return;
-	hash_for_each_safe(dev->servers, bucket, next, server, node) {
-		if (zosbd2_pid_is_alive(server->tid, PIDTYPE_PID))
-			continue;
-		hash_del(&server->node);
-		hlist_add_head(&server->node, dead);
-		dev->nr_servers--;
-	}
-	dev->reap_at = max(ZOSBD2_REAP_MIN, 2 * dev->nr_servers);
-}
-
-/**
- * zosbd2_server_attach - find or make the record of the calling thread
- * @dev: the device
- *
- * Return: the record, which stays while the thread lives and is used by it
- * alone, or an error: -ENOENT when the device is gone and the thread never
- * served it or knows already, -ENOMEM.
- */
-struct zosbd2_server *zosbd2_server_attach(struct zosbd2_device *dev)
-{
-	struct zosbd2_server *server, *spare;
-	HLIST_HEAD(dead);
-
-	spin_lock(&dev->lock);
-	server = zosbd2_server_find(dev);
-	if (likely(server))
-		zosbd2_mark_server_process(dev, server);
-	spin_unlock(&dev->lock);
-	if (likely(server))
-		return server->told ? ERR_PTR(-ENOENT) : server;
-
-	spare = kzalloc_obj(*spare, GFP_KERNEL);
-	if (!spare)
-		return ERR_PTR(-ENOMEM);
-	spare->tid = get_pid(task_pid(current));
-
-	spin_lock(&dev->lock);
-	if (dev->gone) {
-		spin_unlock(&dev->lock);
-		put_pid(spare->tid);
-		kfree(spare);
-		return ERR_PTR(-ENOENT);
-	}
-	zosbd2_servers_reap(dev, &dead);
-	hash_add(dev->servers, &spare->node, (unsigned long)spare->tid);
-	dev->nr_servers++;
-	dev->ever_served = true;
-	zosbd2_mark_server_process(dev, spare);
-	spin_unlock(&dev->lock);
-	zosbd2_servers_free(&dead);
-	return spare;
-}
-
-/**
- * zosbd2_server_count - how many living threads serve a device
- * @dev: the device
- */
-unsigned int zosbd2_server_count(struct zosbd2_device *dev)
-{
-	struct zosbd2_server *server;
-	unsigned int count = 0;
-	int bucket;
-
-	spin_lock(&dev->lock);
-	hash_for_each(dev->servers, bucket, server, node)
-		if (zosbd2_pid_is_alive(server->tid, PIDTYPE_PID))
-			count++;
-	spin_unlock(&dev->lock);
-	return count;
-}
-
 /**
  * zosbd2_client_free_all - drop all records
  * @dev: the device, of which nobody else has a reference
@@ -351,10 +249,7 @@ unsigned int zosbd2_server_count(struct zosbd2_device *dev)
 void zosbd2_client_free_all(struct zosbd2_device *dev)
 {
 	struct zosbd2_opener *opener, *next;
-	int bucket;
 
 	list_for_each_entry_safe(opener, next, &dev->openers, node)
 		zosbd2_opener_free(opener);
-	for (bucket = 0; bucket < HASH_SIZE(dev->servers); bucket++)
-		zosbd2_servers_free(&dev->servers[bucket]);
 }

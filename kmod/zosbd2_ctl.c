@@ -47,7 +47,13 @@ static int zosbd2_check_name(const char *name)
 	return 0;
 }
 
-static int zosbd2_check_create(const struct zosbd2_create *req)
+/**
+ * zosbd2_check_create - check what both ways to create a device say
+ * @req: name, sizes and time-out
+ *
+ * Return: 0, -EINVAL or -ERANGE.
+ */
+int zosbd2_check_create(const struct zosbd2_ext_create *req)
 {
 	int ret;
 
@@ -62,34 +68,21 @@ static int zosbd2_check_create(const struct zosbd2_create *req)
 	if (req->timeout_seconds < ZOSBD2_MIN_TIMEOUT_SECONDS ||
 	    req->timeout_seconds > ZOSBD2_MAX_TIMEOUT_SECONDS)
 		return -ERANGE;
-	if (req->bio_segment_batch_queue_size > ZOSBD2_MAX_BATCH_QUEUE_SIZE)
-		return -ERANGE;
 	return 0;
 }
 
-static int zosbd2_ctl_create(struct zosbd2_create __user *arg)
+/**
+ * zosbd2_tell_handle - tell the handle of a new device
+ * @handle_id: the handle
+ * @arg: where the client wants it
+ *
+ * Return: 0, or -EFAULT, and then there is no such device any more.
+ */
+int zosbd2_tell_handle(u32 handle_id, __u32 __user *arg)
 {
 	struct zosbd2_device *dev;
-	struct zosbd2_create req;
-	u32 handle_id;
-	int ret;
 
-	if (copy_from_user(&req, arg, ZOSBD2_CREATE_IN_BYTES))
-		return -EFAULT;
-	/* Do not make a device whose handle cannot be told. */
-	if (put_user(0, &arg->error))
-		return -EFAULT;
-
-	ret = zosbd2_check_create(&req);
-	if (!req.max_segments_per_request ||
-	    req.max_segments_per_request > ZOSBD2_MAX_SEGMENTS)
-		req.max_segments_per_request = ZOSBD2_MAX_SEGMENTS;
-	if (!ret)
-		ret = zosbd2_dev_create(&req, &handle_id);
-	if (ret)
-		return put_user(ret, &arg->error) ? -EFAULT : ret;
-
-	if (!put_user(handle_id, &arg->handle_id))
+	if (!put_user(handle_id, arg))
 		return 0;
 	dev = zosbd2_dev_get_by_id(handle_id);
 	if (dev) {
@@ -97,6 +90,36 @@ static int zosbd2_ctl_create(struct zosbd2_create __user *arg)
 		zosbd2_dev_put(dev);
 	}
 	return -EFAULT;
+}
+
+static int zosbd2_ctl_create(struct zosbd2_create __user *arg)
+{
+	struct zosbd2_ext_create req = { };
+	struct zosbd2_create classic;
+	u32 handle_id;
+	int ret;
+
+	if (copy_from_user(&classic, arg, ZOSBD2_CREATE_IN_BYTES))
+		return -EFAULT;
+	/* Do not make a device whose handle cannot be told. */
+	if (put_user(0, &arg->error))
+		return -EFAULT;
+
+	memcpy(req.device_name, classic.device_name, sizeof(req.device_name));
+	req.block_size = classic.block_size;
+	req.number_of_blocks = classic.number_of_blocks;
+	req.timeout_seconds = classic.timeout_seconds;
+	req.max_segments = min(classic.max_segments_per_request,
+			       (u32)ZOSBD2_MAX_SEGMENTS);
+	ret = zosbd2_check_create(&req);
+	if (!ret &&
+	    classic.bio_segment_batch_queue_size > ZOSBD2_MAX_BATCH_QUEUE_SIZE)
+		ret = -ERANGE;
+	if (!ret)
+		ret = zosbd2_dev_create(&req, &handle_id);
+	if (ret)
+		return put_user(ret, &arg->error) ? -EFAULT : ret;
+	return zosbd2_tell_handle(handle_id, &arg->handle_id);
 }
 
 static int zosbd2_destroy(struct zosbd2_device *dev, bool force)
@@ -214,8 +237,8 @@ static int zosbd2_ctl_status(struct zosbd2_device_status __user *arg)
 	dev = zosbd2_dev_get_by_id(handle_id);
 	if (!dev)
 		return -ENOENT;
-	status.size_in_bytes = dev->blocks * ZOSBD2_BLOCK_SIZE;
-	status.number_of_blocks = dev->blocks;
+	status.number_of_blocks = zosbd2_dev_blocks(dev);
+	status.size_in_bytes = status.number_of_blocks * ZOSBD2_BLOCK_SIZE;
 	status.block_size = ZOSBD2_BLOCK_SIZE;
 	status.max_segments_per_request = dev->max_segments;
 	status.timeout_milliseconds = dev->timeout_seconds * 1000;
@@ -261,7 +284,7 @@ static long zosbd2_ctl_ioctl(struct file *file, unsigned int cmd,
 	case ZOSBD2_IOCTL_STATUS_DEVICE_STATUS:
 		return zosbd2_ctl_status(argp);
 	default:
-		return -EINVAL;
+		return zosbd2_ext_ioctl(cmd, argp);
 	}
 }
 

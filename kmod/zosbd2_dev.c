@@ -9,7 +9,7 @@
  * add_disk() until ->free_disk(), that is until the last opener has closed,
  * and every caller that looked it up holds one.  Openers thus can call in at
  * any time: what they use (lock, slots, server records) lives as long as the
- * device.  Its disk does not: only the remover, its openers, and who took a
+ * device.  Servers and sessions hold one each.  Its disk does not: only the remover, its openers, and who took a
  * reference with zosbd2_get_disk() may use that.  Requests live in the tag
  * set, which the remover frees when del_gendisk() has seen the last of them
  * end; no slot has one then.
@@ -26,6 +26,9 @@
  *
  * These two never nest.  dev->lock protects everything in a device that
  * changes.  Nothing sleeps under it and no request is ended under it.
+ *
+ * The last reference may be dropped in an SRCU callback, with bottom halves
+ * off: freeing a device does not sleep.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -49,14 +52,12 @@
 static atomic_t zosbd2_nr_allocated = ATOMIC_INIT(1);
 static DECLARE_COMPLETION(zosbd2_all_freed);
 
-/* Runs the write-back of unforced destroys, so that they can be interrupted. */
-static struct workqueue_struct *zosbd2_sync_wq;
-
 static void zosbd2_dev_free(struct kref *ref)
 {
 	struct zosbd2_device *dev = container_of(ref, struct zosbd2_device, ref);
 
 	zosbd2_client_free_all(dev);
+	zosbd2_thread_free_all(dev);
 	kvfree(dev->slots);
 	kfree_rcu(dev, rcu);
 	if (atomic_dec_and_test(&zosbd2_nr_allocated))
@@ -97,27 +98,8 @@ static bool zosbd2_name_is_foreign(struct gendisk *disk)
 	return true;
 }
 
-static void zosbd2_sync_work(struct work_struct *work)
-{
-	struct zosbd2_device *dev =
-		container_of(work, struct zosbd2_device, sync_work);
-	u32 number;
-	int err;
-
-	spin_lock(&dev->lock);
-	number = dev->sync_asked;
-	spin_unlock(&dev->lock);
-
-	err = sync_blockdev(dev->disk->part0);
-
-	spin_lock(&dev->lock);
-	WRITE_ONCE(dev->sync_done, number);
-	dev->sync_err = err;
-	spin_unlock(&dev->lock);
-	wake_up_all(&dev->sync_wait);
-}
-
-static struct zosbd2_device *zosbd2_dev_alloc(const struct zosbd2_create *req)
+static struct zosbd2_device *
+zosbd2_dev_alloc(const struct zosbd2_ext_create *req)
 {
 	struct zosbd2_device *dev;
 	unsigned int i;
@@ -137,18 +119,28 @@ static struct zosbd2_device *zosbd2_dev_alloc(const struct zosbd2_create *req)
 	INIT_LIST_HEAD(&dev->openers);
 	init_waitqueue_head(&dev->wait);
 	init_waitqueue_head(&dev->sync_wait);
-	hash_init(dev->servers);
+	init_waitqueue_head(&dev->retired_wait);
+	INIT_LIST_HEAD(&dev->servers);
+	INIT_LIST_HEAD(&dev->sessions);
+	hash_init(dev->threads);
 	INIT_WORK(&dev->sync_work, zosbd2_sync_work);
 	strscpy(dev->name, req->device_name, sizeof(dev->name));
 	dev->blocks = req->number_of_blocks;
 	dev->timeout_seconds = req->timeout_seconds;
-	dev->max_segments = req->max_segments_per_request;
+	dev->max_segments = req->max_segments ?: ZOSBD2_MAX_SEGMENTS;
+	dev->recovery = req->recovery;
+	dev->features = req->features;
 	dev->queue_depth = zosbd2_queue_depth;
 	dev->tag_bits = order_base_2(dev->queue_depth);
 	for (i = 0; i < dev->queue_depth; i++)
 		dev->slots[i].id = i;
 	atomic_inc(&zosbd2_nr_allocated);
 	return dev;
+}
+
+static sector_t zosbd2_sectors(u64 blocks)
+{
+	return blocks << (ilog2(ZOSBD2_BLOCK_SIZE) - SECTOR_SHIFT);
 }
 
 static int zosbd2_dev_alloc_disk(struct zosbd2_device *dev)
@@ -174,22 +166,29 @@ static int zosbd2_dev_alloc_disk(struct zosbd2_device *dev)
 		blk_mq_free_tag_set(&dev->tag_set);
 		return PTR_ERR(disk);
 	}
+	zosbd2_queue_cache(disk->queue, dev->features & ZOSBD2_FEATURE_FLUSH,
+			   dev->features & ZOSBD2_FEATURE_FUA);
 	strscpy(disk->disk_name, dev->name, sizeof(disk->disk_name));
 	/*
-	 * No partitions: a scan would read from a device that nobody serves
-	 * yet, and create must return for a server to start.
+	 * No partitions when it is added: a scan would read from a device that
+	 * nobody serves yet, and create must return for a server to start.
 	 */
 	disk->flags |= GENHD_FL_NO_PART;
 	disk->fops = &zosbd2_bdev_ops;
 	disk->private_data = dev;
-	set_capacity(disk, dev->blocks << (ilog2(ZOSBD2_BLOCK_SIZE) -
-					   SECTOR_SHIFT));
+	set_capacity(disk, zosbd2_sectors(dev->blocks));
+	set_disk_ro(disk, dev->features & ZOSBD2_FEATURE_READ_ONLY);
 	dev->disk = disk;
 	return 0;
 }
 
-/* Move a device from one of the states in the mask @from to another. */
-static bool zosbd2_dev_move(struct zosbd2_device *dev, unsigned int from,
+/**
+ * zosbd2_dev_move - move a device from one state to another
+ * @dev: the device
+ * @from: mask of the states it may be in
+ * @to: the new one
+ */
+bool zosbd2_dev_move(struct zosbd2_device *dev, unsigned int from,
 			    enum zosbd2_dev_state to)
 {
 	bool moved;
@@ -210,7 +209,7 @@ static bool zosbd2_dev_move(struct zosbd2_device *dev, unsigned int from,
  * Return: 0, -EEXIST if the name is in use, -EINVAL if there are as many
  * devices as there may be, -ENOMEM, or what the block layer says.
  */
-int zosbd2_dev_create(const struct zosbd2_create *req, u32 *handle_id)
+int zosbd2_dev_create(const struct zosbd2_ext_create *req, u32 *handle_id)
 {
 	struct zosbd2_device *dev;
 	int ret;
@@ -236,6 +235,8 @@ int zosbd2_dev_create(const struct zosbd2_create *req, u32 *handle_id)
 		goto out_put_disk;
 	}
 
+	if (dev->features & ZOSBD2_FEATURE_PARTITIONS)
+		dev->disk->flags &= ~GENHD_FL_NO_PART;
 	*handle_id = dev->handle_id;
 	pr_info("%s: created, handle %u, %llu blocks of %u bytes\n", dev->name,
 		dev->handle_id, dev->blocks, ZOSBD2_BLOCK_SIZE);
@@ -253,52 +254,16 @@ out_put:
 	return ret;
 }
 
-/* Tear down a device that the caller has moved to REMOVING. */
-static void zosbd2_remove(struct zosbd2_device *dev)
-{
-	struct gendisk *disk = dev->disk;
-
-	del_gendisk(disk);
-	/* Nothing is left to serve; let the servers go. */
-	zosbd2_blk_kill(dev);
-	cancel_work_sync(&dev->sync_work);
-	blk_mq_free_tag_set(&dev->tag_set);
-	pr_info("%s: destroyed\n", dev->name);
-	zosbd2_registry_remove(dev);
-	put_disk(disk);
-}
-
-/* Fail everything first, so that nothing in del_gendisk() has to wait. */
-static void zosbd2_remove_dead(struct zosbd2_device *dev)
-{
-	zosbd2_blk_kill(dev);
-	blk_mark_disk_dead(dev->disk);
-	zosbd2_remove(dev);
-}
-
 /**
- * zosbd2_dev_destroy_forced - destroy a device at once
- * @dev: the device, of which the caller holds a reference
+ * zosbd2_get_disk - get the disk of a device that was looked up
+ * @dev: the device
  *
- * Overtakes an unforced destroy that is still writing back.
+ * The remover, who drops it, has to leave the states in which this succeeds
+ * first.
  *
- * Return: 0, or -ENOENT if somebody else is removing it.
+ * Return: the disk, to be put; NULL if the device is being removed.
  */
-int zosbd2_dev_destroy_forced(struct zosbd2_device *dev)
-{
-	if (!zosbd2_dev_move(dev, BIT(ZOSBD2_DEV_LIVE) |
-				  BIT(ZOSBD2_DEV_SYNCING),
-			     ZOSBD2_DEV_REMOVING))
-		return -ENOENT;
-	zosbd2_remove_dead(dev);
-	return 0;
-}
-
-/*
- * Get the disk of a device that was looked up: the remover, who drops it, has
- * to leave the states in which this succeeds first.
- */
-static struct gendisk *zosbd2_get_disk(struct zosbd2_device *dev)
+struct gendisk *zosbd2_get_disk(struct zosbd2_device *dev)
 {
 	struct gendisk *disk = NULL;
 
@@ -311,8 +276,31 @@ static struct gendisk *zosbd2_get_disk(struct zosbd2_device *dev)
 	return disk;
 }
 
-/* Shut new openers out if nobody but its servers has the device open. */
-static int zosbd2_claim(struct zosbd2_device *dev)
+/**
+ * zosbd2_dev_blocks - how large a device is now
+ * @dev: the device
+ *
+ * Return: its size in blocks of ZOSBD2_BLOCK_SIZE.
+ */
+u64 zosbd2_dev_blocks(struct zosbd2_device *dev)
+{
+	u64 blocks;
+
+	spin_lock(&dev->lock);
+	blocks = dev->blocks;
+	spin_unlock(&dev->lock);
+	return blocks;
+}
+
+/**
+ * zosbd2_dev_resize - make a device larger, or smaller
+ * @dev: the device, of which the caller holds a reference
+ * @blocks: its new size, checked
+ *
+ * Return: 0; -EBUSY if it would shrink and anybody but its servers has it
+ * open, or if it is being destroyed; -ENOENT if it is gone; -ERESTARTSYS.
+ */
+int zosbd2_dev_resize(struct zosbd2_device *dev, u64 blocks)
 {
 	struct gendisk *disk;
 	int ret = 0;
@@ -327,85 +315,18 @@ static int zosbd2_claim(struct zosbd2_device *dev)
 	spin_lock(&dev->lock);
 	if (dev->state == ZOSBD2_DEV_REMOVING)
 		ret = -ENOENT;
-	else if (dev->state == ZOSBD2_DEV_SYNCING || zosbd2_client_in_use(dev))
+	else if (dev->state == ZOSBD2_DEV_SYNCING ||
+		 (blocks < dev->blocks && zosbd2_client_in_use(dev)))
 		ret = -EBUSY;
 	else
-		WRITE_ONCE(dev->state, ZOSBD2_DEV_SYNCING);
+		dev->blocks = blocks;
 	spin_unlock(&dev->lock);
+	/* Under the mutex, so that two of these cannot cross. */
+	if (!ret)
+		set_capacity_and_notify(disk, zosbd2_sectors(blocks));
 	mutex_unlock(&disk->open_mutex);
 	put_disk(disk);
 	return ret;
-}
-
-/*
- * Write the page cache back, with the servers at work.  In a work item, as
- * waiting for a page cannot be interrupted and a server may never answer.
- * It is queued only while the claim holds: a remover first takes the claim
- * away and then waits for the work.
- */
-static int zosbd2_sync(struct zosbd2_device *dev)
-{
-	u32 number;
-	int ret;
-
-	spin_lock(&dev->lock);
-	if (dev->state != ZOSBD2_DEV_SYNCING) {
-		spin_unlock(&dev->lock);
-		return -ENOENT;
-	}
-	number = ++dev->sync_asked;
-	queue_work(zosbd2_sync_wq, &dev->sync_work);
-	spin_unlock(&dev->lock);
-	ret = wait_event_interruptible(dev->sync_wait,
-				       (s32)(READ_ONCE(dev->sync_done) -
-					     number) >= 0 ||
-				       READ_ONCE(dev->gone));
-	if (ret)
-		return ret;
-	spin_lock(&dev->lock);
-	ret = dev->sync_err;
-	spin_unlock(&dev->lock);
-	return ret;
-}
-
-/**
- * zosbd2_dev_destroy - destroy a device that is not in use, without loss
- * @dev: the device, of which the caller holds a reference
- *
- * Return: 0; -EBUSY if anybody but its servers has it open, or another such
- * call is under way; -ENOENT if somebody else removes it; -ERESTARTSYS if a
- * signal came first; the error of the write-back if that failed.  The device
- * stays as it was when this fails.
- */
-int zosbd2_dev_destroy(struct zosbd2_device *dev)
-{
-	bool unserved;
-	int ret;
-
-	ret = zosbd2_claim(dev);
-	if (ret)
-		return ret;
-
-	spin_lock(&dev->lock);
-	unserved = !dev->ever_served;
-	spin_unlock(&dev->lock);
-	/* All that can be queued there is reads, see zosbd2_claim(). */
-	if (!unserved)
-		ret = zosbd2_sync(dev);
-	if (ret) {
-		if (!zosbd2_dev_move(dev, BIT(ZOSBD2_DEV_SYNCING),
-				     ZOSBD2_DEV_LIVE))
-			ret = -ENOENT;
-		return ret;
-	}
-	if (!zosbd2_dev_move(dev, BIT(ZOSBD2_DEV_SYNCING),
-			     ZOSBD2_DEV_REMOVING))
-		return -ENOENT;
-	if (unserved)
-		zosbd2_remove_dead(dev);
-	else
-		zosbd2_remove(dev);
-	return 0;
 }
 
 /**
@@ -441,5 +362,6 @@ void zosbd2_dev_exit(void)
 		wait_for_completion(&zosbd2_all_freed);
 	/* A dispatch that woke a server may still be on its way out. */
 	synchronize_rcu();
+	zosbd2_server_exit();
 	destroy_workqueue(zosbd2_sync_wq);
 }

@@ -11,97 +11,14 @@
  *
  * Nothing here may wait for I/O to make memory free, the I/O could be ours.
  */
-#include <linux/highmem.h>
 #include <linux/nospec.h>
 #include <linux/pagemap.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/uaccess.h>
-#include <linux/uio.h>
 
 #include "zosbd2.h"
 #include "zosbd2_trace.h"
-
-/* The start of struct zosbd2_operation, as far as it is used. */
-struct zosbd2_head {
-	__u32 handle_id;
-	__u32 reserved0;
-	struct zosbd2_op_header header;
-	union {
-		struct zosbd2_op_request request;
-		struct zosbd2_op_response response;
-	};
-	struct zosbd2_segment segment;
-};
-
-/* And its end. */
-struct zosbd2_tail {
-	__s32 error;
-	__u32 operation_id;
-};
-
-#define ZOSBD2_HEAD_IN_BYTES	offsetof(struct zosbd2_head, segment)
-#define ZOSBD2_TAIL_OFFSET	offsetof(struct zosbd2_operation, error)
-
-static_assert(ZOSBD2_HEAD_IN_BYTES ==
-	      offsetof(struct zosbd2_operation, segments));
-static_assert(sizeof(struct zosbd2_operation) == ZOSBD2_OPERATION_SIZE);
-static_assert(ZOSBD2_TAIL_OFFSET + sizeof(struct zosbd2_tail) ==
-	      ZOSBD2_OPERATION_SIZE);
-static_assert(sizeof(struct zosbd2_head) == 64);
-
-/* How the two directions name the same kind of request. */
-static u32 zosbd2_request_op(struct request *rq)
-{
-	switch (req_op(rq)) {
-	case REQ_OP_READ:
-		return ZOSBD2_OP_READ_REQUEST;
-	case REQ_OP_WRITE:
-		return ZOSBD2_OP_WRITE_REQUEST;
-	default:
-		return ZOSBD2_OP_DISCARD_REQUEST;
-	}
-}
-
-static u32 zosbd2_response_op(struct request *rq)
-{
-	switch (req_op(rq)) {
-	case REQ_OP_READ:
-		return ZOSBD2_OP_READ_RESPONSE;
-	case REQ_OP_WRITE:
-		return ZOSBD2_OP_WRITE_RESPONSE;
-	default:
-		return ZOSBD2_OP_DISCARD_RESPONSE;
-	}
-}
-
-static bool zosbd2_copy_to_server(struct request *rq, void __user *data)
-{
-	struct req_iterator iter;
-	struct iov_iter to;
-	struct bio_vec bv;
-
-	iov_iter_ubuf(&to, ITER_DEST, data, blk_rq_bytes(rq));
-	rq_for_each_segment(bv, rq, iter)
-		if (copy_page_to_iter(bv.bv_page, bv.bv_offset, bv.bv_len,
-				      &to) != bv.bv_len)
-			return false;
-	return true;
-}
-
-static bool zosbd2_copy_from_server(struct request *rq, void __user *data)
-{
-	struct req_iterator iter;
-	struct iov_iter from;
-	struct bio_vec bv;
-
-	iov_iter_ubuf(&from, ITER_SOURCE, data, blk_rq_bytes(rq));
-	rq_for_each_segment(bv, rq, iter)
-		if (copy_page_from_iter(bv.bv_page, bv.bv_offset, bv.bv_len,
-					&from) != bv.bv_len)
-			return false;
-	return true;
-}
 
 static struct zosbd2_slot *zosbd2_find_fetched(struct zosbd2_device *dev,
 					       u32 id)
@@ -129,17 +46,31 @@ static bool zosbd2_length_fits(struct request *rq, u64 total_length)
 	return req_op(rq) != REQ_OP_READ && !total_length;
 }
 
+/* Stop copying: the request is with its server, if that is still there. */
+static void zosbd2_disown(struct zosbd2_device *dev,
+				struct zosbd2_slot *slot)
+	__must_hold(&dev->lock)
+{
+	/* Its server closed the device while one of its threads copied. */
+	if (!slot->server->attached)
+		zosbd2_blk_hand_on(dev, slot);
+	else
+		slot->state = ZOSBD2_SLOT_FETCHED;
+}
+
 /*
  * Copy the data of a read into the pages of its request, and end it.  Called
  * with dev->lock held, returns without it.  Returns false if the buffer's
- * pages were not there: then the request is as it was before.
+ * pages were not there: then the request is with @server.
  */
 static bool zosbd2_finish_read(struct zosbd2_device *dev,
+			       struct zosbd2_server *server,
 			       struct zosbd2_slot *slot, void __user *data)
 	__releases(&dev->lock)
 {
 	bool copied;
 
+	slot->server = server;
 	slot->state = ZOSBD2_SLOT_OWNED;
 	spin_unlock(&dev->lock);
 
@@ -154,9 +85,24 @@ static bool zosbd2_finish_read(struct zosbd2_device *dev,
 			       slot->doomed ? BLK_STS_IOERR : BLK_STS_OK);
 		return true;
 	}
-	slot->state = ZOSBD2_SLOT_FETCHED;
+	zosbd2_disown(dev, slot);
 	spin_unlock(&dev->lock);
 	return false;
+}
+
+/* What a server may blame; any other error is one of I/O. */
+static blk_status_t zosbd2_status(s32 error)
+{
+	switch (error) {
+	case 0:
+		return BLK_STS_OK;
+	case -ENOSPC:
+		return BLK_STS_NOSPC;
+	case -EOPNOTSUPP:
+		return BLK_STS_NOTSUPP;
+	default:
+		return BLK_STS_IOERR;
+	}
 }
 
 /*
@@ -165,6 +111,7 @@ static bool zosbd2_finish_read(struct zosbd2_device *dev,
  * the request stays with the server.
  */
 static int zosbd2_answer(struct zosbd2_device *dev,
+			 struct zosbd2_server *server,
 			 const struct zosbd2_head *head,
 			 const struct zosbd2_tail *tail, void __user *data)
 {
@@ -191,15 +138,14 @@ static int zosbd2_answer(struct zosbd2_device *dev,
 		if (tail->error || req_op(rq) != REQ_OP_READ) {
 			trace_zosbd2_answered(dev->handle_id, slot->id,
 					      tail->error);
-			zosbd2_blk_end(dev, slot, tail->error ?
-				       BLK_STS_IOERR : BLK_STS_OK);
+			zosbd2_blk_end(dev, slot, zosbd2_status(tail->error));
 			return 0;
 		}
 		if (!access_ok(data, bytes)) {
 			spin_unlock(&dev->lock);
 			return -EFAULT;
 		}
-		if (zosbd2_finish_read(dev, slot, data))
+		if (zosbd2_finish_read(dev, server, slot, data))
 			return 0;
 
 		if (fault_in_readable(data, bytes))
@@ -208,31 +154,6 @@ static int zosbd2_answer(struct zosbd2_device *dev,
 			return -EINTR;
 		cond_resched();
 	}
-}
-
-static bool zosbd2_copy_request(struct zosbd2_device *dev,
-				struct zosbd2_slot *slot, char __user *buf)
-{
-	struct request *rq = slot->rq;
-	struct zosbd2_head head = {
-		.handle_id = dev->handle_id,
-		.header.operation = zosbd2_request_op(rq),
-		.request.total_length = blk_rq_bytes(rq),
-		.request.number_of_segments = 1,
-		.segment.start_byte = (u64)blk_rq_pos(rq) << SECTOR_SHIFT,
-		.segment.length_bytes = blk_rq_bytes(rq),
-	};
-	struct zosbd2_tail tail = { .operation_id = slot->id };
-	bool has_data = req_op(rq) == REQ_OP_WRITE;
-
-	if (has_data)
-		head.header.size = blk_rq_bytes(rq);
-	if (copy_to_user(buf, &head, sizeof(head)))
-		return false;
-	if (has_data && !zosbd2_copy_to_server(rq, buf + ZOSBD2_OPERATION_SIZE))
-		return false;
-	/* Last: who does not get the request does not get its id either. */
-	return !copy_to_user(buf + ZOSBD2_TAIL_OFFSET, &tail, sizeof(tail));
 }
 
 /*
@@ -255,7 +176,8 @@ static int zosbd2_take_back(char __user *buf)
  * request queued, returns without the lock.  Returns how many bytes of the
  * buffer must be brought in before the next try, 0 if the call is over.
  */
-static size_t zosbd2_hand_out(struct zosbd2_device *dev, char __user *buf)
+static size_t zosbd2_hand_out(struct zosbd2_device *dev,
+			      struct zosbd2_server *server, char __user *buf)
 	__releases(&dev->lock)
 {
 	struct zosbd2_slot *slot;
@@ -265,6 +187,7 @@ static size_t zosbd2_hand_out(struct zosbd2_device *dev, char __user *buf)
 	slot = list_first_entry(&dev->queued, struct zosbd2_slot, node);
 	list_del(&slot->node);
 	dev->stats.queued--;
+	slot->server = server;
 	slot->state = ZOSBD2_SLOT_OWNED;
 	spin_unlock(&dev->lock);
 
@@ -284,11 +207,14 @@ static size_t zosbd2_hand_out(struct zosbd2_device *dev, char __user *buf)
 		return bytes;
 	}
 	if (copied) {
-		slot->state = ZOSBD2_SLOT_FETCHED;
 		trace_zosbd2_fetched(dev->handle_id, slot->id, slot->rq);
+		if (slot->handed_on)
+			zosbd2_blk_extend(dev, slot);
+		zosbd2_disown(dev, slot);
 		spin_unlock(&dev->lock);
 		return 0;
 	}
+	zosbd2_blk_take_away(dev, slot);
 	slot->state = ZOSBD2_SLOT_QUEUED;
 	list_add(&slot->node, &dev->queued);
 	dev->stats.queued++;
@@ -316,24 +242,38 @@ static int zosbd2_pending_signal(void)
 	return sigismember(&pending, SIGURG) ? SIGURG : 0;
 }
 
-static bool zosbd2_has_work(struct zosbd2_device *dev)
+static bool zosbd2_has_work(struct zosbd2_device *dev,
+			    const struct zosbd2_server *server)
 {
-	return !list_empty_careful(&dev->queued) || READ_ONCE(dev->gone);
+	return !list_empty_careful(&dev->queued) || READ_ONCE(dev->gone) ||
+	       READ_ONCE(server->successor);
+}
+
+/* Returns -ERESTARTSYS if a signal came. */
+static int zosbd2_wait_once(struct zosbd2_device *dev,
+			    const struct zosbd2_server *server)
+{
+	if (READ_ONCE(server->successor))
+		return wait_event_interruptible(dev->retired_wait,
+						!READ_ONCE(server->successor) ||
+						READ_ONCE(dev->gone));
+	return wait_event_interruptible_exclusive(dev->wait,
+						  zosbd2_has_work(dev, server));
 }
 
 /*
- * Wait until there is a request or the device is gone.  SIGURG does not
+ * Wait until there is something to do for the caller.  SIGURG does not
  * disturb: it stays pending until the call is over.
  */
-static int zosbd2_wait(struct zosbd2_device *dev, int *signal)
+static int zosbd2_wait(struct zosbd2_device *dev,
+		       const struct zosbd2_server *server, int *signal)
 {
 	sigset_t urgent, old;
 	bool masked = false;
 	int ret;
 
 	for (;;) {
-		ret = wait_event_interruptible_exclusive(dev->wait,
-							 zosbd2_has_work(dev));
+		ret = zosbd2_wait_once(dev, server);
 		if (!ret)
 			break;
 		*signal = zosbd2_pending_signal();
@@ -370,25 +310,49 @@ static void zosbd2_tell_interrupted(char __user *buf, int signal)
 		return;
 }
 
-static int zosbd2_tell_gone(struct zosbd2_device *dev,
-			    struct zosbd2_server *server, char __user *buf)
+/* Tell a server something that is not a request. */
+static int zosbd2_tell(struct zosbd2_device *dev, u32 operation, u32 action,
+		       char __user *buf)
 {
 	struct zosbd2_head head = {
 		.handle_id = dev->handle_id,
-		.header.operation = ZOSBD2_OP_DEVICE_GONE,
+		.header.operation = operation,
+		.signal.signal_action = action,
 	};
 	struct zosbd2_tail tail = { };
 
 	if (copy_to_user(buf, &head, ZOSBD2_HEAD_IN_BYTES) ||
 	    copy_to_user(buf + ZOSBD2_TAIL_OFFSET, &tail, sizeof(tail)))
 		return -EFAULT;
-	server->told = true;
 	return 0;
 }
 
-static int zosbd2_fetch(struct zosbd2_device *dev,
-			struct zosbd2_server *server, char __user *buf)
+static int zosbd2_tell_gone(struct zosbd2_device *dev,
+			    struct zosbd2_thread *thread, char __user *buf)
 {
+	int ret = zosbd2_tell(dev, ZOSBD2_OP_DEVICE_GONE, 0, buf);
+
+	if (!ret)
+		thread->told_gone = true;
+	return ret;
+}
+
+static int zosbd2_tell_retired(struct zosbd2_device *dev,
+			       struct zosbd2_thread *thread, char __user *buf)
+{
+	int ret = zosbd2_tell(dev, ZOSBD2_OP_SIGNAL, ZOSBD2_SIGNAL_SHUTDOWN,
+			      buf);
+
+	if (!ret)
+		thread->told_retired = true;
+	return ret;
+}
+
+static int zosbd2_fetch(struct zosbd2_device *dev,
+			const struct zosbd2_caller *caller, char __user *buf)
+{
+	struct zosbd2_server *server = caller->server;
+	struct zosbd2_thread *thread = caller->thread;
 	int ret, signal = 0;
 	size_t missing;
 
@@ -402,8 +366,26 @@ static int zosbd2_fetch(struct zosbd2_device *dev,
 			return -EINTR;
 		}
 		spin_lock(&dev->lock);
-		if (!list_empty(&dev->queued)) {
-			missing = zosbd2_hand_out(dev, buf);
+		if (dev->gone) {
+			spin_unlock(&dev->lock);
+			return zosbd2_tell_gone(dev, thread, buf);
+		}
+		if (!server->attached) {
+			/* It has closed what it serves through. */
+			spin_unlock(&dev->lock);
+			wake_up(&dev->wait);
+			return -EBADF;
+		}
+		if (!server->successor)
+			thread->told_retired = false;
+		if (server->successor) {
+			spin_unlock(&dev->lock);
+			/* It may have been woken for a request. */
+			wake_up(&dev->wait);
+			if (!thread->told_retired)
+				return zosbd2_tell_retired(dev, thread, buf);
+		} else if (!list_empty(&dev->queued)) {
+			missing = zosbd2_hand_out(dev, server, buf);
 			if (!missing)
 				return 0;
 			if (fault_in_safe_writeable(buf, missing) ||
@@ -411,14 +393,11 @@ static int zosbd2_fetch(struct zosbd2_device *dev,
 				return -EFAULT;
 			cond_resched();
 			continue;
-		}
-		if (dev->gone) {
+		} else {
 			spin_unlock(&dev->lock);
-			return zosbd2_tell_gone(dev, server, buf);
 		}
-		spin_unlock(&dev->lock);
 
-		ret = zosbd2_wait(dev, &signal);
+		ret = zosbd2_wait(dev, server, &signal);
 		if (ret) {
 			if (ret == -EINTR)
 				zosbd2_tell_interrupted(buf, signal);
@@ -427,47 +406,59 @@ static int zosbd2_fetch(struct zosbd2_device *dev,
 	}
 }
 
-static int zosbd2_operate(struct zosbd2_device *dev, char __user *buf)
+/* Read the start of the buffer, and of an answer the end. */
+static int zosbd2_read_call(struct zosbd2_device *dev, struct zosbd2_head *head,
+			    struct zosbd2_tail *tail, char __user *buf)
 {
-	struct zosbd2_server *server;
+	if (copy_from_user(head, buf, ZOSBD2_HEAD_IN_BYTES))
+		return -EFAULT;
+	if (head->handle_id != dev->handle_id)
+		return -EINVAL;
+	switch (head->header.operation) {
+	case ZOSBD2_OP_NO_RESPONSE:
+		return 0;
+	case ZOSBD2_OP_READ_RESPONSE:
+	case ZOSBD2_OP_WRITE_RESPONSE:
+	case ZOSBD2_OP_DISCARD_RESPONSE:
+	case ZOSBD2_OP_FLUSH_RESPONSE:
+	case ZOSBD2_OP_WRITE_ZEROES_RESPONSE:
+		if (copy_from_user(tail, buf + ZOSBD2_TAIL_OFFSET,
+				   sizeof(*tail)))
+			return -EFAULT;
+		return 0;
+	default:
+		return -EINVAL;
+	}
+}
+
+static int zosbd2_operate(struct zosbd2_device *dev,
+			  struct zosbd2_session *session, char __user *buf)
+{
+	struct zosbd2_caller caller = { };
 	struct zosbd2_head head;
 	struct zosbd2_tail tail;
 	int ret;
 
-	if (copy_from_user(&head, buf, ZOSBD2_HEAD_IN_BYTES))
-		return -EFAULT;
-	if (head.handle_id != dev->handle_id)
-		return -EINVAL;
-	switch (head.header.operation) {
-	case ZOSBD2_OP_NO_RESPONSE:
-		break;
-	case ZOSBD2_OP_READ_RESPONSE:
-	case ZOSBD2_OP_WRITE_RESPONSE:
-	case ZOSBD2_OP_DISCARD_RESPONSE:
-		if (copy_from_user(&tail, buf + ZOSBD2_TAIL_OFFSET,
-				   sizeof(tail)))
-			return -EFAULT;
-		break;
-	default:
-		return -EINVAL;
-	}
-
-	server = zosbd2_server_attach(dev);
-	if (IS_ERR(server))
-		return PTR_ERR(server);
-
-	if (head.header.operation != ZOSBD2_OP_NO_RESPONSE) {
-		ret = zosbd2_answer(dev, &head, &tail,
+	ret = zosbd2_read_call(dev, &head, &tail, buf);
+	if (ret)
+		return ret;
+	ret = zosbd2_server_enter(dev, session, &caller);
+	if (ret)
+		return ret;
+	if (head.header.operation != ZOSBD2_OP_NO_RESPONSE)
+		ret = zosbd2_answer(dev, caller.server, &head, &tail,
 				    buf + ZOSBD2_OPERATION_SIZE);
-		if (ret)
-			return ret;
-	}
-	return zosbd2_fetch(dev, server, buf);
+	if (!ret)
+		ret = zosbd2_fetch(dev, &caller, buf);
+	zosbd2_server_leave(&caller);
+	return ret;
 }
 
 /**
  * zosbd2_serve - one DEVICE_OPERATION call
- * @dev: the device that the caller has open for writing
+ * @dev: the device
+ * @session: what the call came through; NULL for the block device, which the
+ *	caller has open for writing
  * @buf: struct zosbd2_operation and data
  *
  * Return: 0 with something for the server in the buffer, or
@@ -476,15 +467,17 @@ static int zosbd2_operate(struct zosbd2_device *dev, char __user *buf)
  * -EINVAL: wrong handle, unknown operation, or an answer of another kind or
  * length than its request, which stays with the server;
  * -EINTR: a signal, named in the buffer;
+ * -EBADF: the process closed the block device during the call;
  * -ENOENT: the device is gone and the caller has been told, or never served;
  * -ENOMEM.
  */
-int zosbd2_serve(struct zosbd2_device *dev, void __user *buf)
+int zosbd2_serve(struct zosbd2_device *dev, struct zosbd2_session *session,
+		 void __user *buf)
 {
 	unsigned int noio = memalloc_noio_save();
 	int ret;
 
-	ret = zosbd2_operate(dev, buf);
+	ret = zosbd2_operate(dev, session, buf);
 	memalloc_noio_restore(noio);
 	return ret;
 }

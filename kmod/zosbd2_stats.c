@@ -43,10 +43,13 @@ ZOSBD2_STAT_ATTR(requests);
 ZOSBD2_STAT_ATTR(read_bytes);
 ZOSBD2_STAT_ATTR(write_bytes);
 ZOSBD2_STAT_ATTR(discard_bytes);
+ZOSBD2_STAT_ATTR(flushes);
 ZOSBD2_STAT_ATTR(errors);
 ZOSBD2_STAT_ATTR(timeouts);
 ZOSBD2_STAT_ATTR(queue_waits);
 ZOSBD2_STAT_ATTR(late_answers);
+ZOSBD2_STAT_ATTR(servers_lost);
+ZOSBD2_STAT_ATTR(handed_on);
 ZOSBD2_STAT_ATTR(queued);
 ZOSBD2_STAT_ATTR(in_flight);
 
@@ -62,6 +65,27 @@ static ssize_t servers_show(struct device *ddev, struct device_attribute *attr,
 			  zosbd2_server_count(zosbd2_from_device(ddev)));
 }
 static DEVICE_ATTR_RO(servers);
+
+static ssize_t threads_show(struct device *ddev, struct device_attribute *attr,
+			    char *buf)
+{
+	return sysfs_emit(buf, "%u\n",
+			  zosbd2_thread_count(zosbd2_from_device(ddev)));
+}
+static DEVICE_ATTR_RO(threads);
+
+static ssize_t recovery_show(struct device *ddev,
+			     struct device_attribute *attr, char *buf)
+{
+	static const char * const names[] = {
+		[ZOSBD2_RECOVERY_WAIT]	= "wait",
+		[ZOSBD2_RECOVERY_FAIL]	= "fail",
+	};
+	struct zosbd2_device *dev = zosbd2_from_device(ddev);
+
+	return sysfs_emit(buf, "%s\n", names[dev->recovery]);
+}
+static DEVICE_ATTR_RO(recovery);
 
 static ssize_t state_show(struct device *ddev, struct device_attribute *attr,
 			  char *buf)
@@ -81,15 +105,20 @@ static DEVICE_ATTR_RO(state);
 static struct attribute *zosbd2_stats_attrs[] = {
 	&dev_attr_handle.attr,
 	&dev_attr_state.attr,
+	&dev_attr_recovery.attr,
 	&dev_attr_servers.attr,
+	&dev_attr_threads.attr,
 	&dev_attr_requests.attr,
 	&dev_attr_read_bytes.attr,
 	&dev_attr_write_bytes.attr,
 	&dev_attr_discard_bytes.attr,
+	&dev_attr_flushes.attr,
 	&dev_attr_errors.attr,
 	&dev_attr_timeouts.attr,
 	&dev_attr_queue_waits.attr,
 	&dev_attr_late_answers.attr,
+	&dev_attr_servers_lost.attr,
+	&dev_attr_handed_on.attr,
 	&dev_attr_queued.attr,
 	&dev_attr_in_flight.attr,
 	&dev_attr_timeout_ms.attr,

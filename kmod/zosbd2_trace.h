@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * zosbd2: tracepoints of a request's life: queued, fetched by a server,
- * answered by it, timed out.
+ * answered by it, timed out, handed on as its server is gone.
  */
 #undef TRACE_SYSTEM
 #define TRACE_SYSTEM zosbd2
@@ -34,7 +34,9 @@ DECLARE_EVENT_CLASS(zosbd2_request,
 		  __print_symbolic(__entry->op,
 				   { (__force u8)REQ_OP_READ, "read" },
 				   { (__force u8)REQ_OP_WRITE, "write" },
-				   { (__force u8)REQ_OP_DISCARD, "discard" }),
+				   { (__force u8)REQ_OP_DISCARD, "discard" },
+				   { (__force u8)REQ_OP_FLUSH, "flush" },
+				   { (__force u8)REQ_OP_WRITE_ZEROES, "write-zeroes" }),
 		  __entry->sector, __entry->bytes)
 );
 
@@ -49,6 +51,11 @@ DEFINE_EVENT(zosbd2_request, zosbd2_fetched,
 );
 
 DEFINE_EVENT(zosbd2_request, zosbd2_timed_out,
+	TP_PROTO(u32 handle_id, u32 id, struct request *rq),
+	TP_ARGS(handle_id, id, rq)
+);
+
+DEFINE_EVENT(zosbd2_request, zosbd2_handed_on,
 	TP_PROTO(u32 handle_id, u32 id, struct request *rq),
 	TP_ARGS(handle_id, id, rq)
 );

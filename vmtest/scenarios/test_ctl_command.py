@@ -202,7 +202,7 @@ def test_the_ramdisk_is_4_gib_by_default_and_takes_its_options(
     assert other.stdout == "ready: /dev/other, 13194139533312 bytes, threads 3, time-out 1200 s\n"
     assert guest.read("/sys/block/other/zosbd2/timeout_ms") == "1200000\n"
     assert guest.read("/sys/block/other/size") == f"{12 << 31}\n"
-    assert guest.read("/sys/block/other/zosbd2/servers") == "3\n"
+    assert guest.read("/sys/block/other/zosbd2/threads") == "3\n"
 
 
 def test_the_ramdisk_cleans_up_when_the_module_refuses_the_name(

@@ -98,7 +98,7 @@ def _serve_bystander() -> int:
             status = 0
         os._exit(status)
     with zosbd2.DeviceNode(_BYSTANDER):
-        wait_until("the bystander's server", lambda: counter(_BYSTANDER, "servers") == 2)
+        wait_until("the bystander's server", lambda: counter(_BYSTANDER, "threads") == 2)
     return child
 
 

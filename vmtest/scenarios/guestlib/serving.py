@@ -222,7 +222,7 @@ def farewells(waiting: int, busy: int, force: bool) -> Farewell:
         threads = [Submitter(lambda: serve(True)) for _ in range(busy)]
         wait_until("the busy ones hold a request", lambda: _fetched() == busy)
         threads += [Submitter(lambda: serve(False)) for _ in range(waiting)]
-        wait_until("all serve", lambda: counter("disk", "servers") == waiting + busy)
+        wait_until("all serve", lambda: counter("disk", "threads") == waiting + busy)
         began = time.monotonic()
         control.destroy(server.handle, force=force)
         destroyed.set()

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * zosbd2: what goes through a server's buffer.
+ *
+ * All of it is called with page faults disabled, see zosbd2_serve.c.
+ */
+#include <linux/highmem.h>
+#include <linux/uaccess.h>
+#include <linux/uio.h>
+
+#include "zosbd2.h"
+
+static_assert(ZOSBD2_HEAD_IN_BYTES ==
+	      offsetof(struct zosbd2_operation, segments));
+static_assert(sizeof(struct zosbd2_operation) == ZOSBD2_OPERATION_SIZE);
+static_assert(ZOSBD2_TAIL_OFFSET + sizeof(struct zosbd2_tail) ==
+	      ZOSBD2_OPERATION_SIZE);
+static_assert(sizeof(struct zosbd2_head) == 64);
+
+/* How the two directions name the same kind of request. */
+static u32 zosbd2_request_op(struct request *rq)
+{
+	switch (req_op(rq)) {
+	case REQ_OP_READ:
+		return ZOSBD2_OP_READ_REQUEST;
+	case REQ_OP_WRITE:
+		return ZOSBD2_OP_WRITE_REQUEST;
+	case REQ_OP_FLUSH:
+		return ZOSBD2_OP_FLUSH_REQUEST;
+	case REQ_OP_WRITE_ZEROES:
+		return ZOSBD2_OP_WRITE_ZEROES_REQUEST;
+	default:
+		return ZOSBD2_OP_DISCARD_REQUEST;
+	}
+}
+
+/**
+ * zosbd2_response_op - how a server names the answer to a request
+ * @rq: the request
+ *
+ * Return: ZOSBD2_OP_*_RESPONSE.
+ */
+u32 zosbd2_response_op(struct request *rq)
+{
+	switch (req_op(rq)) {
+	case REQ_OP_READ:
+		return ZOSBD2_OP_READ_RESPONSE;
+	case REQ_OP_WRITE:
+		return ZOSBD2_OP_WRITE_RESPONSE;
+	case REQ_OP_FLUSH:
+		return ZOSBD2_OP_FLUSH_RESPONSE;
+	case REQ_OP_WRITE_ZEROES:
+		return ZOSBD2_OP_WRITE_ZEROES_RESPONSE;
+	default:
+		return ZOSBD2_OP_DISCARD_RESPONSE;
+	}
+}
+
+static bool zosbd2_copy_to_server(struct request *rq, void __user *data)
+{
+	struct req_iterator iter;
+	struct iov_iter to;
+	struct bio_vec bv;
+
+	iov_iter_ubuf(&to, ITER_DEST, data, blk_rq_bytes(rq));
+	rq_for_each_segment(bv, rq, iter)
+		if (copy_page_to_iter(bv.bv_page, bv.bv_offset, bv.bv_len,
+				      &to) != bv.bv_len)
+			return false;
+	return true;
+}
+
+/**
+ * zosbd2_copy_from_server - copy the data of a read
+ * @rq: the request, owned by the caller
+ * @data: the data in the server's buffer
+ *
+ * Return: false if a page of the buffer was not there.
+ */
+bool zosbd2_copy_from_server(struct request *rq, void __user *data)
+{
+	struct req_iterator iter;
+	struct iov_iter from;
+	struct bio_vec bv;
+
+	iov_iter_ubuf(&from, ITER_SOURCE, data, blk_rq_bytes(rq));
+	rq_for_each_segment(bv, rq, iter)
+		if (copy_page_from_iter(bv.bv_page, bv.bv_offset, bv.bv_len,
+					&from) != bv.bv_len)
+			return false;
+	return true;
+}
+
+static u32 zosbd2_request_flags(struct request *rq)
+{
+	if (req_op(rq) == REQ_OP_WRITE && rq->cmd_flags & REQ_FUA)
+		return ZOSBD2_REQUEST_FUA;
+	if (req_op(rq) == REQ_OP_WRITE_ZEROES && rq->cmd_flags & REQ_NOUNMAP)
+		return ZOSBD2_REQUEST_NO_UNMAP;
+	return 0;
+}
+
+/**
+ * zosbd2_copy_request - copy a request into its server's buffer
+ * @dev: the device
+ * @slot: owned by the caller
+ * @buf: the buffer
+ *
+ * Return: false if a page of the buffer was not there.
+ */
+bool zosbd2_copy_request(struct zosbd2_device *dev,
+				struct zosbd2_slot *slot, char __user *buf)
+{
+	struct request *rq = slot->rq;
+	struct zosbd2_head head = {
+		.handle_id = dev->handle_id,
+		.header.operation = zosbd2_request_op(rq),
+		.request.total_length = blk_rq_bytes(rq),
+		.request.flags = zosbd2_request_flags(rq),
+	};
+	struct zosbd2_tail tail = { .operation_id = slot->id };
+	bool has_data = req_op(rq) == REQ_OP_WRITE;
+
+	if (req_op(rq) != REQ_OP_FLUSH) {
+		head.request.number_of_segments = 1;
+		head.segment.start_byte = (u64)blk_rq_pos(rq) << SECTOR_SHIFT;
+		head.segment.length_bytes = blk_rq_bytes(rq);
+	}
+	if (has_data)
+		head.header.size = blk_rq_bytes(rq);
+	if (copy_to_user(buf, &head, sizeof(head)))
+		return false;
+	if (has_data && !zosbd2_copy_to_server(rq, buf + ZOSBD2_OPERATION_SIZE))
+		return false;
+	/* Last: who does not get the request does not get its id either. */
+	return !copy_to_user(buf + ZOSBD2_TAIL_OFFSET, &tail, sizeof(tail));
+}

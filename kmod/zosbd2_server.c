@@ -1,0 +1,424 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * zosbd2: the processes that serve a device: how they come, die and retire.
+ *
+ * A server is an address space together with what it serves through: a
+ * session, or the block device.  It is attached by its first call, and
+ * detached when it is gone, which is when
+ *
+ *  - its address space is: an mmu notifier tells.  That is after each of its
+ *    threads has left the kernel, so neither a call nor a write to its storage
+ *    is still under way, and before its files are closed, where the last close
+ *    of a block device waits for write-back that this server will not serve;
+ *  - its session is closed for the last time;
+ *  - it has closed the block device, if it serves through that;
+ *  - the device is removed.
+ *
+ * Detaching it decides about the requests that it had fetched, by the device's
+ * recovery policy, and about all others if nobody serves the device any more.
+ * A request that is handed on gets a new operation id, so no answer of the old
+ * server finds it.
+ *
+ * Lifetime: the notifier is embedded and owns the memory, which is freed in
+ * an SRCU callback after mmu_notifier_put().  server->users, under dev->lock,
+ * counts the attachment and each call; who drops the last one calls
+ * mmu_notifier_put().  A server holds a reference to its device.
+ *
+ * Take-over: all servers but the successor are retired: they keep what they
+ * have fetched, and get nothing new.  Their threads wait on dev->retired_wait
+ * so that they do not swallow the wake-up of a request, and so does the
+ * successor until nothing is with a retired server.
+ */
+#include <linux/jiffies.h>
+#include <linux/mmu_notifier.h>
+#include <linux/sched.h>
+#include <linux/slab.h>
+
+#include "zosbd2.h"
+
+#ifndef CONFIG_MMU_NOTIFIER
+#error "without CONFIG_MMU_NOTIFIER the death of a server goes unnoticed"
+#endif
+
+/**
+ * zosbd2_dev_is_served - will somebody fetch requests
+ * @dev: the device, dev->lock held
+ *
+ * A session counts before its first call, and its processes do later.
+ */
+bool zosbd2_dev_is_served(struct zosbd2_device *dev)
+{
+	struct zosbd2_session *session;
+	struct zosbd2_server *server;
+
+	list_for_each_entry(server, &dev->servers, node)
+		if (!server->successor)
+			return true;
+	list_for_each_entry(session, &dev->sessions, node)
+		if (!session->used && !session->successor)
+			return true;
+	return false;
+}
+
+/**
+ * zosbd2_server_count - how many processes serve a device
+ * @dev: the device
+ */
+unsigned int zosbd2_server_count(struct zosbd2_device *dev)
+{
+	struct zosbd2_session *session;
+	struct zosbd2_server *server;
+	unsigned int count = 0;
+
+	spin_lock(&dev->lock);
+	list_for_each_entry(server, &dev->servers, node)
+		count++;
+	list_for_each_entry(session, &dev->sessions, node)
+		if (!session->used)
+			count++;
+	spin_unlock(&dev->lock);
+	return count;
+}
+
+static void zosbd2_server_put(struct zosbd2_server *server)
+{
+	struct zosbd2_device *dev = server->dev;
+	bool last;
+
+	spin_lock(&dev->lock);
+	last = !--server->users;
+	spin_unlock(&dev->lock);
+	if (last)
+		mmu_notifier_put(&server->notifier);
+}
+
+/* Returns how many of its requests wait for another server now. */
+static unsigned int zosbd2_hand_on(struct zosbd2_device *dev,
+				   struct zosbd2_server *server,
+				   struct list_head *ending)
+	__must_hold(&dev->lock)
+{
+	bool fail = dev->recovery == ZOSBD2_RECOVERY_FAIL;
+	unsigned int i, count = 0;
+	struct zosbd2_slot *slot;
+
+	for (i = 0; i < dev->queue_depth; i++) {
+		slot = &dev->slots[i];
+		if (slot->server != server)
+			continue;
+		if (slot->state == ZOSBD2_SLOT_OWNED) {
+			/* One of its threads is about to look. */
+			slot->doomed |= fail;
+		} else if (fail) {
+			zosbd2_blk_doom(dev, slot, ending);
+		} else {
+			zosbd2_blk_hand_on(dev, slot);
+			count++;
+		}
+	}
+	return count;
+}
+
+/**
+ * zosbd2_dev_lose - act when nobody serves a device any more
+ * @dev: the device, dev->lock held
+ * @ending: gets the slots of requests that are to fail
+ */
+void zosbd2_dev_lose(struct zosbd2_device *dev, struct list_head *ending)
+{
+	struct zosbd2_slot *slot, *next;
+
+	if (dev->gone || !dev->ever_served || dev->lost ||
+	    zosbd2_dev_is_served(dev))
+		return;
+	dev->lost = true;
+	dev->lost_at = jiffies;
+	list_for_each_entry_safe(slot, next, &dev->queued, node) {
+		if (dev->recovery == ZOSBD2_RECOVERY_FAIL)
+			zosbd2_blk_doom(dev, slot, ending);
+		else
+			zosbd2_blk_extend(dev, slot);
+	}
+}
+
+static void zosbd2_server_detach(struct zosbd2_server *server)
+{
+	struct zosbd2_device *dev = server->dev;
+	unsigned int handed_on;
+	LIST_HEAD(ending);
+
+	spin_lock(&dev->lock);
+	if (!server->attached) {
+		spin_unlock(&dev->lock);
+		return;
+	}
+	server->attached = false;
+	list_del(&server->node);
+	if (!dev->gone)
+		dev->stats.servers_lost++;
+	handed_on = zosbd2_hand_on(dev, server, &ending);
+	zosbd2_dev_lose(dev, &ending);
+	spin_unlock(&dev->lock);
+
+	zosbd2_blk_end_doomed(dev, &ending);
+	if (handed_on)
+		wake_up_nr(&dev->wait, handed_on);
+	wake_up_all(&dev->retired_wait);
+	zosbd2_server_put(server);
+}
+
+static void zosbd2_notifier_release(struct mmu_notifier *notifier,
+				    struct mm_struct *mm)
+{
+	zosbd2_server_detach(container_of(notifier, struct zosbd2_server,
+					  notifier));
+}
+
+static void zosbd2_notifier_free(struct mmu_notifier *notifier)
+{
+	struct zosbd2_server *server =
+		container_of(notifier, struct zosbd2_server, notifier);
+	struct zosbd2_device *dev = server->dev;
+
+	kfree(server);
+	zosbd2_dev_put(dev);
+}
+
+static const struct mmu_notifier_ops zosbd2_notifier_ops = {
+	.release	= zosbd2_notifier_release,
+	.free_notifier	= zosbd2_notifier_free,
+};
+
+static struct zosbd2_server *zosbd2_server_find(struct zosbd2_device *dev,
+						struct zosbd2_session *session,
+						struct mm_struct *mm)
+	__must_hold(&dev->lock)
+{
+	struct zosbd2_server *server;
+
+	list_for_each_entry(server, &dev->servers, node)
+		if (server->session == session && server->notifier.mm == mm)
+			return server;
+	return NULL;
+}
+
+/*
+ * Make the server that the calling process is.  Called by the first of its
+ * threads, or by several at once; one of them wins.
+ */
+static int zosbd2_server_attach(struct zosbd2_device *dev,
+				struct zosbd2_session *session,
+				struct zosbd2_server **attached)
+{
+	struct zosbd2_server *server, *mine;
+	int ret;
+
+	mine = kzalloc_obj(*mine, GFP_KERNEL);
+	if (!mine)
+		return -ENOMEM;
+	mine->notifier.ops = &zosbd2_notifier_ops;
+	mine->dev = dev;
+	mine->session = session;
+	mine->users = 1;
+	kref_get(&dev->ref);
+	ret = mmu_notifier_register(&mine->notifier, current->mm);
+	if (ret) {
+		kfree(mine);
+		zosbd2_dev_put(dev);
+		/* A signal; nothing has been done yet. */
+		return ret == -EINTR ? -ERESTARTNOINTR : ret;
+	}
+
+	spin_lock(&dev->lock);
+	if (dev->gone) {
+		spin_unlock(&dev->lock);
+		mmu_notifier_put(&mine->notifier);
+		return -ENOENT;
+	}
+	server = zosbd2_server_find(dev, session, current->mm);
+	if (!server) {
+		server = mine;
+		mine = NULL;
+		server->attached = true;
+		list_add_tail(&server->node, &dev->servers);
+		dev->ever_served = true;
+		if (session) {
+			session->used = true;
+			server->successor = session->successor;
+		}
+		if (!server->successor)
+			dev->lost = false;
+	}
+	server->users++;
+	spin_unlock(&dev->lock);
+	if (mine)
+		mmu_notifier_put(&mine->notifier);
+	*attached = server;
+	return 0;
+}
+
+/**
+ * zosbd2_server_enter - begin a call of a server
+ * @dev: the device
+ * @session: what the call came through, NULL for the block device
+ * @caller: filled in; its server is NULL when the device is gone
+ *
+ * Return: 0, and zosbd2_server_leave() is due; -ENOENT when the device is gone
+ * and the thread never served it or knows already; -ENOMEM; -ERESTARTNOINTR.
+ */
+int zosbd2_server_enter(struct zosbd2_device *dev,
+			struct zosbd2_session *session,
+			struct zosbd2_caller *caller)
+{
+	int ret;
+
+	ret = zosbd2_thread_attach(dev, !session, &caller->thread);
+	if (ret)
+		return ret;
+	spin_lock(&dev->lock);
+	caller->server = zosbd2_server_find(dev, session, current->mm);
+	if (likely(caller->server))
+		caller->server->users++;
+	spin_unlock(&dev->lock);
+	if (likely(caller->server))
+		return 0;
+
+	ret = zosbd2_server_attach(dev, session, &caller->server);
+	/* It was there when the thread asked: the thread is to be told. */
+	return ret == -ENOENT ? 0 : ret;
+}
+
+/**
+ * zosbd2_server_leave - end a call of a server
+ * @caller: who made it
+ */
+void zosbd2_server_leave(struct zosbd2_caller *caller)
+{
+	if (caller->server)
+		zosbd2_server_put(caller->server);
+}
+
+static bool zosbd2_server_is_one_of(const struct zosbd2_server *server,
+				    enum zosbd2_which which, const void *what)
+{
+	switch (which) {
+	case ZOSBD2_OF_SESSION:
+		return server->session == what;
+	case ZOSBD2_OF_BDEV:
+		return !server->session;
+	case ZOSBD2_OF_BDEV_AND_MM:
+		return !server->session && server->notifier.mm == what;
+	default:
+		return true;
+	}
+}
+
+/**
+ * zosbd2_servers_detach - detach some of a device's servers
+ * @dev: the device
+ * @which: which of them
+ * @what: the session or the address space, where @which says so
+ */
+void zosbd2_servers_detach(struct zosbd2_device *dev, enum zosbd2_which which,
+			   const void *what)
+{
+	struct zosbd2_server *server, *found;
+
+	do {
+		found = NULL;
+		spin_lock(&dev->lock);
+		list_for_each_entry(server, &dev->servers, node) {
+			if (!zosbd2_server_is_one_of(server, which, what))
+				continue;
+			found = server;
+			found->users++;
+			break;
+		}
+		spin_unlock(&dev->lock);
+		if (found) {
+			zosbd2_server_detach(found);
+			zosbd2_server_put(found);
+		}
+	} while (found);
+}
+
+static void zosbd2_retire(struct zosbd2_device *dev,
+			  const struct zosbd2_session *successor)
+{
+	struct zosbd2_session *session;
+	struct zosbd2_server *server;
+
+	spin_lock(&dev->lock);
+	list_for_each_entry(server, &dev->servers, node)
+		if (server->session != successor && !server->successor)
+			WRITE_ONCE(server->successor, successor);
+	list_for_each_entry(session, &dev->sessions, node)
+		if (session != successor && !session->successor)
+			session->successor = successor;
+	spin_unlock(&dev->lock);
+	wake_up_all(&dev->wait);
+}
+
+static void zosbd2_unretire(struct zosbd2_device *dev,
+			    const struct zosbd2_session *successor)
+{
+	struct zosbd2_session *session;
+	struct zosbd2_server *server;
+
+	spin_lock(&dev->lock);
+	list_for_each_entry(server, &dev->servers, node)
+		if (server->successor == successor)
+			WRITE_ONCE(server->successor, NULL);
+	list_for_each_entry(session, &dev->sessions, node)
+		if (session->successor == successor)
+			session->successor = NULL;
+	spin_unlock(&dev->lock);
+	wake_up_all(&dev->retired_wait);
+}
+
+static bool zosbd2_retired_are_idle(struct zosbd2_device *dev)
+{
+	struct zosbd2_slot *slot;
+	bool idle = true;
+	unsigned int i;
+
+	spin_lock(&dev->lock);
+	for (i = 0; idle && i < dev->queue_depth; i++) {
+		slot = &dev->slots[i];
+		idle = !slot->server || !slot->server->successor;
+	}
+	spin_unlock(&dev->lock);
+	return idle;
+}
+
+/**
+ * zosbd2_servers_retire - have all servers but one hand in what they have
+ * @dev: the device
+ * @successor: whose servers stay
+ * @timeout_ms: how long that may take
+ *
+ * Return: 0, or -ETIMEDOUT or -EINTR, and then all is as before.
+ */
+int zosbd2_servers_retire(struct zosbd2_device *dev,
+			  const struct zosbd2_session *successor,
+			  unsigned int timeout_ms)
+{
+	long left;
+
+	zosbd2_retire(dev, successor);
+	left = wait_event_interruptible_timeout(dev->retired_wait,
+						zosbd2_retired_are_idle(dev),
+						msecs_to_jiffies(timeout_ms));
+	if (left > 0)
+		return 0;
+	zosbd2_unretire(dev, successor);
+	return left ? -EINTR : -ETIMEDOUT;
+}
+
+/**
+ * zosbd2_server_exit - wait until the memory of all servers is free
+ */
+void zosbd2_server_exit(void)
+{
+	mmu_notifier_synchronize();
+}
