@@ -7,9 +7,8 @@
  * with ZOSBD2_IOC_ATTACH and gets a file descriptor, its session, on which it
  * calls ZOSBD2_IOCTL_DEVICE_OPERATION and ZOSBD2_IOCTL_DEVICE_PING as a
  * classic server does on the block device; it does not open the block device.
- * Both kinds of device can be served through a session.  A device without
- * ZOSBD2_FEATURES_OF_SERVER and ZOSBD2_FEATURE_READ_ONLY can be served by
- * classic servers too.
+ * Both kinds of device can be served through a session, and one without
+ * ZOSBD2_FEATURES_OF_SERVER by classic servers too.
  *
  * The death of a server
  * ---------------------
@@ -54,8 +53,7 @@
  *	acknowledged.  Needs FLUSH; without FUA the block layer sends a flush
  *	behind the write.
  * WRITE_ZEROES: the server understands ZOSBD2_OP_WRITE_ZEROES_REQUEST.
- * READ_ONLY: there are neither writes nor discards.  Only through sessions,
- *	as the block device cannot be opened for writing.
+ * READ_ONLY: there are neither writes nor discards.
  * PARTITIONS: the device may have partitions.  The table is read when
  *	somebody asks for it (BLKRRPART), as nobody serves a new device yet.
  */
