@@ -9,6 +9,7 @@ for a VM of another shape, ``@pytest.mark.kills_vm`` says that the VM cannot be 
 from __future__ import annotations
 
 import os
+import random
 import signal
 from collections.abc import Iterator
 from dataclasses import replace
@@ -21,6 +22,7 @@ from rich.console import Console as RichConsole
 from vmtest import accel, kernels, privilege
 from vmtest.errors import GuestError, VmtestError
 from vmtest.guest import Guest
+from vmtest.mortal import Mortal
 from vmtest.pool import VmPool
 from vmtest.pytest_recorder import JUNIT_PLACEHOLDER, Recorder
 from vmtest.vm import VM, VmConfig
@@ -70,6 +72,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=None,
         metavar="DIR",
         help="folder of the runs' artefacts (build/vmtest)",
+    )
+    option(
+        "--seed", type=int, default=None, help="of what tests choose at random (another each run)"
     )
     option("--verbose-boot", action="store_true", help="show the boot")
 
@@ -151,6 +156,13 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 @pytest.fixture(scope="session")
+def seed(request: pytest.FixtureRequest) -> int:
+    """``--seed``, or one that nobody has chosen. A test that uses it prints what it makes of it."""
+    chosen: int | None = request.config.getoption("seed")
+    return random.SystemRandom().randrange(1 << 32) if chosen is None else chosen
+
+
+@pytest.fixture(scope="session")
 def vmtest_session(request: pytest.FixtureRequest) -> Session:
     """Kernel, accelerator and VM pool of this run; builds the image if need be."""
     config = request.config
@@ -181,6 +193,7 @@ def vm(request: pytest.FixtureRequest, vmtest_session: Session) -> Iterator[VM]:
             watch.check_clean()
         finally:
             session.recorder.watched(item.nodeid, watch)
+            pooled = watch.pooled  # not the first one, if that died as expected
             if failed and session._config.getoption("shell_on_failure") and pooled.vm.alive:
                 _shell(session, pooled.vm)
             keep = failed and session._config.getoption("keep_vm")
@@ -193,6 +206,14 @@ def vm(request: pytest.FixtureRequest, vmtest_session: Session) -> Iterator[VM]:
 def guest(vm: VM) -> Guest:
     """Commands and files in the VM."""
     return vm.guest
+
+
+@pytest.fixture
+def mortal(request: pytest.FixtureRequest, vmtest_session: Session, vm: VM) -> Mortal:
+    """A virtual machine that is to die in this test, and one after it; its successor boots."""
+    watch = request.node.stash[WATCH]
+    vmtest_session.pool.prepare_spare(vm.config)
+    return Mortal(vmtest_session.pool, watch)
 
 
 @pytest.hookimpl(wrapper=True)

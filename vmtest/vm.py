@@ -25,12 +25,24 @@ from qemu.qmp.legacy import QEMUMonitorProtocol
 from vmtest.accel import Accelerator
 from vmtest.cache import cache_dir, locked
 from vmtest.console import Console
-from vmtest.errors import BootFailed, GuestError, GuestLost, GuestPanicked, SetupError, VmtestError
+from vmtest.disks import PAGE, Disk
+from vmtest.errors import (
+    BootFailed,
+    GuestError,
+    GuestLost,
+    GuestPanicked,
+    GuestTimeout,
+    SetupError,
+    VmtestError,
+)
 from vmtest.guest import Guest
 from vmtest.kernels import Kernel
 from vmtest.klog import Report
 
 _names = itertools.count(1)
+
+# Of a disk that is plugged in.
+_SLOT = "disk-slot"
 
 # What boots faster, and what makes a dead kernel end QEMU instead of looking like a hung one.
 _KERNEL_ARGUMENTS = (
@@ -155,6 +167,55 @@ class VM:
         assert self._qmp is not None, f"{self.name} was not started"
         return str(self._qmp.cmd("human-monitor-command", **{"command-line": command}))
 
+    def plug(self, disk: Disk) -> str:
+        """Give the guest another disk, as it runs; returns the disk's node there.
+
+        There is room for one at a time.
+        """
+        assert self._qmp is not None, f"{self.name} was not started"
+        self._qmp.cmd("blockdev-add", **disk.blockdev)
+        device = {
+            "driver": "virtio-blk-pci",
+            "id": disk.name,
+            "bus": _SLOT,
+            "drive": disk.name,
+            "serial": disk.name,
+            "logical_block_size": PAGE,
+            "physical_block_size": PAGE,
+            "write-cache": "on",
+        }
+        self._qmp.cmd("device_add", **device)
+        link = f"/dev/disk/by-id/virtio-{disk.name}"
+        self.guest.wait_until(f"the guest sees {disk.name}", 20, "test", "-b", link)
+        return self.guest.run("readlink", "-f", link).stdout.strip()
+
+    def unplug(self, disk: Disk) -> None:
+        """Take a disk away that nobody in the guest uses any more."""
+        assert self._qmp is not None, f"{self.name} was not started"
+        self._qmp.cmd("device_del", id=disk.name)
+        deadline = time.monotonic() + 20 * self.guest.slowness
+        while True:
+            try:
+                event = self._qmp.pull_event(wait=max(0.1, deadline - time.monotonic()))
+            except TimeoutError as error:
+                raise self.explain(
+                    f"the guest does not let {disk.name} go", GuestTimeout
+                ) from error
+            if event and event["event"] == "DEVICE_DELETED":
+                gone = event["data"]
+                if isinstance(gone, dict) and gone.get("device") == disk.name:
+                    break
+        self._qmp.cmd("blockdev-del", **{"node-name": disk.name})
+
+    def cut_power(self) -> None:
+        """End QEMU from one instant to the next."""
+        assert self._child is not None, f"{self.name} was not started"
+        self._kill()
+
+    def wait_until_dead(self, timeout: float = 20.0) -> bool:
+        """Whether the guest died within so many seconds (stretched for emulation)."""
+        return self._dead.wait(timeout * self.guest.slowness)
+
     def ssh_command(self) -> str:
         """The command line with which a person gets a shell in this guest."""
         options = "-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR"
@@ -207,6 +268,7 @@ class VM:
             f"-pidfile {self._workdir}/qemu.pid",
             f"-qmp unix:{self._workdir}/qmp,server=on,wait=off",
             "-device virtio-net-pci,netdev=ssh,romfile=",
+            f"-device pcie-root-port,id={_SLOT},chassis=1",
             "-netdev user,id=ssh,restrict=on,hostfwd=tcp:127.0.0.1:0-:22",
             # With a thread per vCPU, QEMU before 8.0 can go on running code that the guest's kernel
             # has patched (static keys), which ends in an int3 oops now and then.

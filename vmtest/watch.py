@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import re
+
 from vmtest.cleanliness import State
 from vmtest.errors import GuestError
 from vmtest.klog import Report, failing
@@ -31,7 +33,11 @@ class LogWatch:
         self._pooled = pooled
         self._nodeid = nodeid
         self._since = pooled.vm.console.position
+        self._earlier = ""
+        self._expected: list[str] = []
         self.reports: list[Report] = []
+        #: The reports of the deaths that the test expected; they are in no other list.
+        self.deaths: list[Report] = []
 
     @property
     def vm_name(self) -> str:
@@ -43,9 +49,25 @@ class LogWatch:
         """The whole console's log."""
         return self._pooled.vm.log
 
+    @property
+    def pooled(self) -> PooledVm:
+        """The VM, as the pool knows it."""
+        return self._pooled
+
+    def expect_death(self, title: str) -> None:
+        """The next fatal report is no failure if ``title``, a regular expression, matches it."""
+        self._expected.append(title)
+
+    def follow(self, pooled: PooledVm) -> None:
+        """Go on with another VM; the log of the one before is read to its end."""
+        self._collect()
+        self._earlier = f"{self.dmesg()}\n--- {self.vm_name} ends here; {pooled.vm.name}:\n"
+        self._pooled = pooled
+        self._since = pooled.vm.console.position
+
     def dmesg(self) -> str:
         """What the console showed since the test began."""
-        return self._pooled.vm.console.text(self._since)
+        return self._earlier + self._pooled.vm.console.text(self._since)
 
     def tail(self) -> list[str]:
         """The last lines of the console."""
@@ -92,7 +114,12 @@ class LogWatch:
                 self._pooled.spoiled = "its log could not be read to the end"
         if not vm.alive:
             self._pooled.spoiled = self._pooled.spoiled or "it died"
-        self.reports += [self._with_source_lines(report) for report in take_reports(vm)]
+        for report in take_reports(vm):
+            if report.fatal and self._expected and re.search(self._expected[0], report.title):
+                self._expected.pop(0)
+                self.deaths.append(report)
+            else:
+                self.reports.append(self._with_source_lines(report))
 
     def _with_source_lines(self, report: Report) -> Report:
         """Addresses decoded, as far as there are files with debug information."""
