@@ -46,7 +46,16 @@ def zeroes(layout: struct.Struct) -> tuple[object, ...]:
         pytest.param(abi.GET_HANDLE, 40, [0, 32, 36], id="get_handle"),
         pytest.param(abi.DEVICE_STATUS, 72, [0, 8, 16, 24, 28, 32, 36, 40], id="device_status"),
         pytest.param(abi.OPERATION_HEADER, 32, [0, 8, 16, 24], id="operation header"),
-        pytest.param(abi.OPERATION_REQUEST, 16, [0, 8], id="request packet"),
+        pytest.param(abi.OPERATION_REQUEST, 16, [0, 8, 12], id="request packet"),
+        pytest.param(abi.INFO, 16, [0, 4, 8], id="info"),
+        pytest.param(
+            abi.EXTENDED_CREATE, 104, [0, 32, 40, 48, 52, 56, 60, 64, 68], id="extended create"
+        ),
+        pytest.param(
+            abi.EXTENDED_STATUS, 104, [0, 4, 8, 16, 24, 28, 32, 36, 40, 72], id="extended status"
+        ),
+        pytest.param(abi.ATTACH, 32, [0, 4, 8, 16, 20], id="attach"),
+        pytest.param(abi.RESIZE, 16, [0, 4, 8], id="resize"),
         pytest.param(abi.OPERATION_RESPONSE, 8, [0], id="response packet"),
         pytest.param(abi.SEGMENT, 16, [0, 8], id="segment"),
         pytest.param(abi.OPERATION_TAIL, 8, [0, 4], id="operation tail"),
@@ -75,7 +84,10 @@ def test_parts_of_an_operation_join_without_gap_or_overlap() -> None:
 def test_numbers_are_the_protocols() -> None:
     assert [call.value for call in abi.ControlCall] == [12, 21, 22, 23, 25, 26, 60, 61]
     assert [call.value for call in abi.DeviceCall] == [53, 58]
-    assert [op.value for op in abi.Operation] == [30, 31, 37, 38, 40, 41, 42, 43, 6502, 8086]
+    assert [op.value for op in abi.Operation] == [
+        *(30, 31, 36, 37, 38, 39),
+        *(40, 41, 42, 43, 44, 45, 6502, 8086),
+    ]
 
 
 def test_create_packs_only_its_fields() -> None:
@@ -119,8 +131,37 @@ def test_uapi_header_has_the_same_layouts(tmp_path: Path) -> None:
         "ZOSBD2_OP_DEVICE_GONE": abi.Operation.DEVICE_GONE.value,
         "ZOSBD2_IOCTL_DEVICE_OPERATION": abi.DeviceCall.OPERATION.value,
         "ZOSBD2_MAX_BLOCKS": abi.MAX_BLOCKS,
+        "sizeof(struct zosbd2_ext_info)": abi.INFO.size,
+        "sizeof(struct zosbd2_ext_create)": abi.EXTENDED_CREATE.size,
+        "sizeof(struct zosbd2_ext_status)": abi.EXTENDED_STATUS.size,
+        "sizeof(struct zosbd2_ext_attach)": abi.ATTACH.size,
+        "sizeof(struct zosbd2_ext_resize)": abi.RESIZE.size,
+        "offsetof(struct zosbd2_ext_create, handle_id)": 64,
+        "offsetof(struct zosbd2_ext_status, servers)": 36,
+        "offsetof(struct zosbd2_ext_attach, timeout_ms)": 16,
+        "offsetof(struct zosbd2_ext_resize, number_of_blocks)": 8,
+        "offsetof(struct zosbd2_operation, request.flags)": 44,
+        "ZOSBD2_IOC_GET_INFO": abi.ExtensionCall.GET_INFO.value,
+        "ZOSBD2_IOC_CREATE": abi.ExtensionCall.CREATE.value,
+        "ZOSBD2_IOC_GET_STATUS": abi.ExtensionCall.GET_STATUS.value,
+        "ZOSBD2_IOC_ATTACH": abi.ExtensionCall.ATTACH.value,
+        "ZOSBD2_IOC_RESIZE": abi.ExtensionCall.RESIZE.value,
+        "ZOSBD2_OP_FLUSH_REQUEST": abi.Operation.FLUSH_REQUEST.value,
+        "ZOSBD2_OP_FLUSH_RESPONSE": abi.Operation.FLUSH_RESPONSE.value,
+        "ZOSBD2_OP_WRITE_ZEROES_REQUEST": abi.Operation.WRITE_ZEROES_REQUEST.value,
+        "ZOSBD2_OP_WRITE_ZEROES_RESPONSE": abi.Operation.WRITE_ZEROES_RESPONSE.value,
+        "ZOSBD2_REQUEST_FUA": abi.REQUEST_FUA,
+        "ZOSBD2_REQUEST_NO_UNMAP": abi.REQUEST_NO_UNMAP,
+        "ZOSBD2_FEATURE_FLUSH": abi.Feature.FLUSH.value,
+        "ZOSBD2_FEATURE_FUA": abi.Feature.FUA.value,
+        "ZOSBD2_FEATURE_WRITE_ZEROES": abi.Feature.WRITE_ZEROES.value,
+        "ZOSBD2_FEATURE_READ_ONLY": abi.Feature.READ_ONLY.value,
+        "ZOSBD2_FEATURE_PARTITIONS": abi.Feature.PARTITIONS.value,
+        "ZOSBD2_FEATURES_OF_SERVER": abi.SERVER_FEATURES.value,
+        "ZOSBD2_RECOVERY_FAIL": abi.Recovery.FAIL.value,
+        "ZOSBD2_ATTACH_TAKE_OVER": abi.ATTACH_TAKE_OVER,
     }
-    lines = ["#include <stddef.h>", "#include <linux/zosbd2.h>"]
+    lines = ["#include <stddef.h>", "#include <linux/zosbd2_ext.h>"]
     lines += [f'_Static_assert({left} == {right}, "{left}");' for left, right in checks.items()]
     source = tmp_path / "layouts.c"
     source.write_text("\n".join(lines) + "\n")

@@ -11,7 +11,6 @@ from typing import cast
 import pytest
 import zosbd2
 from zosbd2 import abi
-from zosbd2.exchange import DeviceNode
 from zosbd2.syscall import Memory
 
 Module = Callable[[bytearray | memoryview], None]
@@ -36,16 +35,20 @@ class FakeNode:
 
 def exchange_with(*script: Module) -> tuple[zosbd2.Exchange, FakeNode]:
     node = FakeNode(*script)
-    return zosbd2.Exchange(cast(DeviceNode, node), handle=7), node
+    return zosbd2.Exchange(cast(zosbd2.Endpoint, node), handle=7), node
 
 
 def request(
-    operation: int, *segments: tuple[int, int], operation_id: int = 99, data: bytes = b""
+    operation: int,
+    *segments: tuple[int, int],
+    operation_id: int = 99,
+    data: bytes = b"",
+    flags: int = 0,
 ) -> Module:
     def write(memory: bytearray | memoryview) -> None:
         total = sum(length for _, length in segments)
         struct.pack_into("<I4xI4xQI4x", memory, 0, 7, operation, len(data), 0)
-        struct.pack_into("<QI4x", memory, 32, total, len(segments))
+        struct.pack_into("<QII", memory, 32, total, len(segments), flags)
         for index, segment in enumerate(segments):
             struct.pack_into("<QQ", memory, 48 + 16 * index, *segment)
         struct.pack_into("<iI", memory, 4144, 0, operation_id)
@@ -89,7 +92,7 @@ def test_write_request_comes_with_its_data() -> None:
     )
 
 
-@pytest.mark.parametrize(("kind", "response"), [(41, 31), (42, 37), (43, 38)])
+@pytest.mark.parametrize(("kind", "response"), [(41, 31), (42, 37), (43, 38), (45, 36)])
 def test_right_answer_names_request_and_kind(kind: int, response: int) -> None:
     exchange, node = exchange_with(request(kind, (4096, 8192)), message(8086))
     exchange.call(exchange.fetch_request().answer())
@@ -97,6 +100,27 @@ def test_right_answer_names_request_and_kind(kind: int, response: int) -> None:
     assert struct.unpack_from("<I4xI", handed_in) == (7, response)
     assert struct.unpack_from("<Q", handed_in, 32) == (8192,)
     assert struct.unpack_from("<iI", handed_in, 4144) == (0, 99)
+
+
+def test_a_flush_covers_nothing_and_its_answer_neither() -> None:
+    exchange, node = exchange_with(request(44), message(8086))
+    flush = exchange.fetch_request()
+    assert flush.operation is zosbd2.Operation.FLUSH_REQUEST
+    assert (flush.segments, flush.offset, flush.total_length) == ((), 0, 0)
+    exchange.call(flush.answer())
+    assert struct.unpack_from("<I4xI", node.seen[1]) == (7, 39)
+    assert struct.unpack_from("<Q", node.seen[1], 32) == (0,)
+    assert struct.unpack_from("<iI", node.seen[1], 4144) == (0, 99)
+
+
+@pytest.mark.parametrize(
+    ("kind", "flags", "fua", "no_unmap"),
+    [(42, 0, False, False), (42, 1, True, False), (45, 0, False, False), (45, 2, False, True)],
+)
+def test_a_request_comes_with_its_flags(kind: int, flags: int, fua: bool, no_unmap: bool) -> None:
+    exchange, _ = exchange_with(request(kind, (0, 4096), flags=flags))
+    fetched = exchange.fetch_request()
+    assert (fetched.flags, fetched.fua, fetched.no_unmap) == (flags, fua, no_unmap)
 
 
 def test_read_answer_carries_its_data() -> None:

@@ -6,14 +6,26 @@ High level: an object with ``read``, ``write`` and ``discard`` becomes a block d
     with zosbd2.served("disk", 1 << 30, handler, threads=2) as server:
         server.wait()
 
+With features it has a volatile cache, and methods for that (see :class:`ExtendedHandler`);
+:func:`reattached` serves a device that exists, after its server died or in its place::
+
+    features = zosbd2.Feature.FLUSH | zosbd2.Feature.FUA
+    with zosbd2.served("disk", 1 << 30, handler, features=features) as server:
+        server.wait()
+
+    with zosbd2.reattached("disk", handler, take_over=True) as server:
+        server.wait()
+
 Control: :class:`Control` creates, destroys and describes devices.
 
-Low level: :class:`DeviceNode` and :class:`Exchange` fetch and answer one message at a
-time, in any order, rightly or wrongly; :func:`ioctl` makes any call with any memory.
+Low level: :class:`DeviceNode` or :class:`Session`, and :class:`Exchange`, fetch and answer
+one message at a time, in any order, rightly or wrongly; :func:`ioctl` makes any call with
+any memory.
 """
 
-from .abi import Operation
-from .control import Control, DeviceStatus, pack_create
+from .abi import SERVER_FEATURES, Feature, Operation, Recovery
+from .control import Control, DeviceDescription, DeviceStatus, ModuleInfo, pack_create
+from .endpoint import DeviceNode, Endpoint, Session
 from .errors import (
     DeviceBusy,
     DeviceGone,
@@ -23,7 +35,8 @@ from .errors import (
     RightsMissing,
     Zosbd2Error,
 )
-from .exchange import DeviceNode, Exchange
+from .exchange import Exchange
+from .handler import ExtendedHandler, Handler, features_of
 from .messages import (
     Answer,
     Gone,
@@ -35,38 +48,49 @@ from .messages import (
     ShutdownWanted,
     Unknown,
 )
-from .server import Handler, Server, served
+from .server import Server
+from .serving import reattached, served
 from .syscall import ioctl
 from .wake import WAKE_SIGNAL, install_wake_handler
 
 __all__ = [
+    "SERVER_FEATURES",
     "WAKE_SIGNAL",
     "Answer",
     "Control",
     "DeviceBusy",
+    "DeviceDescription",
     "DeviceGone",
     "DeviceNode",
     "DeviceStatus",
+    "Endpoint",
     "Exchange",
+    "ExtendedHandler",
+    "Feature",
     "Gone",
     "Handler",
     "Interrupted",
     "Message",
+    "ModuleInfo",
     "ModuleNotLoaded",
     "NameTaken",
     "NoRequest",
     "NoSuchDevice",
     "Operation",
+    "Recovery",
     "Request",
     "RightsMissing",
     "Segment",
     "Server",
+    "Session",
     "ShutdownWanted",
     "Unknown",
     "Zosbd2Error",
+    "features_of",
     "install_wake_handler",
     "ioctl",
     "pack_create",
+    "reattached",
     "served",
 ]
 __version__ = "0.1.0"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The classic protocol: numbers, limits and layouts, with nothing done to them.
+"""The protocol and its extension: numbers, limits and layouts, with nothing done to them.
 
 Layouts are ``struct.Struct`` objects without alignment of their own; padding is
 spelled out.  They cover the fields that the module reads and writes, not the
@@ -9,7 +9,7 @@ padding that C puts behind the last one.
 from __future__ import annotations
 
 import struct
-from enum import IntEnum
+from enum import IntEnum, IntFlag
 from typing import Final
 
 CONTROL_NODE: Final = "/dev/zosbd2ctl"
@@ -40,24 +40,38 @@ class ControlCall(IntEnum):
     STATUS_DEVICE_STATUS = 61
 
 
+class ExtensionCall(IntEnum):
+    """ioctl numbers of the extension, on the control node."""
+
+    GET_INFO = 0x8010BD00
+    CREATE = 0xC068BD01
+    GET_STATUS = 0xC068BD02
+    ATTACH = 0x4020BD03
+    RESIZE = 0x4010BD04
+
+
 class DeviceCall(IntEnum):
-    """ioctl numbers on a block device."""
+    """ioctl numbers on a block device and on a session."""
 
     PING = 53
     OPERATION = 58
 
 
 class Operation(IntEnum):
-    """What a message on a block device is."""
+    """What a message on a block device or a session is."""
 
     NO_RESPONSE = 30
     READ_RESPONSE = 31
+    WRITE_ZEROES_RESPONSE = 36
     WRITE_RESPONSE = 37
     DISCARD_RESPONSE = 38
+    FLUSH_RESPONSE = 39
     NO_REQUEST = 40
     READ_REQUEST = 41
     WRITE_REQUEST = 42
     DISCARD_REQUEST = 43
+    FLUSH_REQUEST = 44
+    WRITE_ZEROES_REQUEST = 45
     SIGNAL = 6502
     DEVICE_GONE = 8086
 
@@ -69,7 +83,48 @@ RESPONSE_TO: Final = {
     Operation.READ_REQUEST: Operation.READ_RESPONSE,
     Operation.WRITE_REQUEST: Operation.WRITE_RESPONSE,
     Operation.DISCARD_REQUEST: Operation.DISCARD_RESPONSE,
+    Operation.FLUSH_REQUEST: Operation.FLUSH_RESPONSE,
+    Operation.WRITE_ZEROES_REQUEST: Operation.WRITE_ZEROES_RESPONSE,
 }
+
+REQUEST_FUA: Final = 1 << 0
+"""Of a write: it must be durable when it is acknowledged."""
+REQUEST_NO_UNMAP: Final = 1 << 1
+"""Of write zeroes: the space must stay allocated."""
+
+
+class Feature(IntFlag):
+    """What a device can do, or must not, beyond the classic protocol."""
+
+    FLUSH = 1 << 0
+    """It has a volatile cache: writes need not be durable before a flush."""
+    FUA = 1 << 1
+    """Single writes can be asked to be durable.  Needs FLUSH."""
+    WRITE_ZEROES = 1 << 2
+    """Its server zeroes a range without being sent the zeroes."""
+    READ_ONLY = 1 << 3
+    """There are neither writes nor discards."""
+    PARTITIONS = 1 << 4
+    """It may have partitions; the table is read on BLKRRPART."""
+
+
+NO_FEATURES: Final = Feature(0)
+"""A classic device."""
+SERVER_FEATURES: Final = Feature.FLUSH | Feature.FUA | Feature.WRITE_ZEROES
+"""Those that a server must understand to serve a device that has them."""
+
+
+class Recovery(IntEnum):
+    """What becomes of requests while nobody serves a device, or after its server died."""
+
+    WAIT = 0
+    """They wait for the next server, up to the device's time-out."""
+    FAIL = 1
+    """They fail at once."""
+
+
+ATTACH_TAKE_OVER: Final = 1 << 0
+"""Attach: have the servers that are there hand in what they have, and none get more."""
 
 CREATE: Final = struct.Struct("=32sI4xQIIIIi")
 """device_name, block_size, number_of_blocks, timeout_seconds, max_segments_per_request,
@@ -88,10 +143,23 @@ DEVICE_STATUS: Final = struct.Struct("=I4xQQIIII32s")
 """handle_id_request, out size_in_bytes, number_of_blocks, block_size,
 max_segments_per_request, timeout_milliseconds, handle_id, device_name."""
 
+INFO: Final = struct.Struct("=IIQ")
+"""out version, out max_devices, out features."""
+EXTENDED_CREATE: Final = struct.Struct("=32sQQIIIII36s")
+"""device_name, number_of_blocks, features, block_size, timeout_seconds, max_segments,
+recovery, out handle_id, reserved."""
+EXTENDED_STATUS: Final = struct.Struct("=IIQQIIII32s32s")
+"""handle_id, out block_size, number_of_blocks, features, timeout_seconds, max_segments,
+recovery, servers, device_name, reserved."""
+ATTACH: Final = struct.Struct("=IIQI12s")
+"""handle_id, flags, features, timeout_ms, reserved."""
+RESIZE: Final = struct.Struct("=IIQ")
+"""handle_id, reserved, number_of_blocks."""
+
 OPERATION_HEADER: Final = struct.Struct("=I4xI4xQI4x")
 """At 0: handle_id, operation, size, signal_number."""
-OPERATION_REQUEST: Final = struct.Struct("=QI4x")
-"""At 32: total_length, number_of_segments."""
+OPERATION_REQUEST: Final = struct.Struct("=QII")
+"""At 32: total_length, number_of_segments, flags."""
 OPERATION_RESPONSE: Final = struct.Struct("=Q")
 """At 32: total_length."""
 OPERATION_SIGNAL: Final = struct.Struct("=I")

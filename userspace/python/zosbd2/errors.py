@@ -44,14 +44,24 @@ _BY_ERRNO: dict[int, tuple[type[Zosbd2Error], str]] = {
     errno.EEXIST: (NameTaken, "choose another name, or destroy that device first"),
     errno.ENOENT: (NoSuchDevice, 'see "zosbd2ctl list" for all devices'),
     errno.EBUSY: (DeviceBusy, "unmount it and end what has it open, or force"),
+    errno.EOPNOTSUPP: (
+        Zosbd2Error,
+        "the module or the server lacks a feature that this needs: see Control.info() and "
+        "Control.describe(), and the methods that zosbd2.ExtendedHandler names",
+    ),
+    errno.ETIMEDOUT: (
+        Zosbd2Error,
+        "the servers that are there did not hand in what they have: they go on as before; "
+        "wait longer, or see what holds them up",
+    ),
     errno.ERANGE: (Zosbd2Error, "sizes go from 4 MiB to 12 TiB, time-outs from 1 to 1200 s"),
 }
 
 
-def error_for(number: int, what: str) -> Zosbd2Error:
-    """The exception for an errno of a call that was to do *what*."""
-    kind, hint = _BY_ERRNO.get(number, (Zosbd2Error, ""))
-    return kind(number, what, hint)
+def error_for(number: int, what: str, hint: str | None = None) -> Zosbd2Error:
+    """The exception for an errno of a call that was to do *what*; *hint* if there is a better."""
+    kind, usual_hint = _BY_ERRNO.get(number, (Zosbd2Error, ""))
+    return kind(number, what, usual_hint if hint is None else hint)
 
 
 def open_error_for(number: int, node: str) -> Zosbd2Error:

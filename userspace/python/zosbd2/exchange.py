@@ -3,16 +3,12 @@
 
 from __future__ import annotations
 
-import errno
-import os
-import stat
 import time
-from pathlib import Path
-from typing import Self
 
 from . import abi
 from .abi import DeviceCall, Operation
-from .errors import DeviceGone, error_for
+from .endpoint import Endpoint
+from .errors import DeviceGone
 from .messages import (
     Answer,
     Gone,
@@ -24,49 +20,10 @@ from .messages import (
     ShutdownWanted,
     Unknown,
 )
-from .syscall import Memory, ioctl
+from .syscall import Memory
 from .wake import interrupt_after
 
-_NODE_RETRY_SECONDS = 0.005
 _NOTHING_TO_ANSWER = Answer(Operation.NO_RESPONSE)
-
-
-class DeviceNode:
-    """A block device that is open for serving; a context manager that closes it."""
-
-    def __init__(self, name: str, *, flags: int = os.O_RDWR, timeout: float = 5.0) -> None:
-        """Open /dev/*name*, waiting up to *timeout* seconds for it to appear."""
-        self.path = Path("/dev") / name
-        deadline = time.monotonic() + timeout
-        while not _is_block_device(self.path):
-            if time.monotonic() >= deadline:
-                what = f"open {self.path}, which did not appear within {timeout} s"
-                raise error_for(errno.ENOENT, what)
-            time.sleep(_NODE_RETRY_SECONDS)
-        try:
-            self.fd = os.open(self.path, flags | os.O_CLOEXEC)
-        except OSError as error:
-            raise error_for(error.errno or errno.EIO, f"open {self.path}") from error
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close it; twice is fine."""
-        if self.fd >= 0:
-            os.close(self.fd)
-            self.fd = -1
-
-    def ping(self) -> None:
-        """Whether the module is behind the node: raises OSError if not."""
-        self.call(DeviceCall.PING)
-
-    def call(self, number: int, argument: Memory | int | None = None) -> int:
-        """One ioctl with whatever is given, for tests: raises plain OSError."""
-        return ioctl(self.fd, number, argument)
 
 
 class Exchange:
@@ -85,8 +42,10 @@ class Exchange:
     the memory in between.
     """
 
-    def __init__(self, node: DeviceNode, handle: int, memory: Memory | None = None) -> None:
+    def __init__(self, node: Endpoint, handle: int, memory: Memory | None = None) -> None:
         """Talk about device *handle* through *node*, which may be another device's.
+
+        *node* is a DeviceNode or a Session.
 
         *memory* is as long as the protocol wants it if left out.  The module writes up
         to abi.BUFFER_SIZE bytes, so shorter memory has to be a GuardedMemory's view.
@@ -167,7 +126,13 @@ class Exchange:
         """Read the message that is in the memory.  A write's data stays where it is."""
         handle, operation, _, number = abi.OPERATION_HEADER.unpack_from(self.memory, 0)
         match operation:
-            case Operation.READ_REQUEST | Operation.WRITE_REQUEST | Operation.DISCARD_REQUEST:
+            case (
+                Operation.READ_REQUEST
+                | Operation.WRITE_REQUEST
+                | Operation.DISCARD_REQUEST
+                | Operation.FLUSH_REQUEST
+                | Operation.WRITE_ZEROES_REQUEST
+            ):
                 return self._request(Operation(operation))
             case Operation.DEVICE_GONE:
                 return Gone(handle)
@@ -186,7 +151,7 @@ class Exchange:
         return Interrupted(signal_number=number if taken else 0, answer_taken=taken)
 
     def _request(self, operation: Operation) -> Request:
-        total, count = abi.OPERATION_REQUEST.unpack_from(self.memory, abi.PACKET_OFFSET)
+        total, count, flags = abi.OPERATION_REQUEST.unpack_from(self.memory, abi.PACKET_OFFSET)
         _, operation_id = abi.OPERATION_TAIL.unpack_from(self.memory, abi.TAIL_OFFSET)
         end = abi.SEGMENTS_OFFSET + min(count, abi.MAX_SEGMENTS) * abi.SEGMENT.size
         segments = abi.SEGMENT.iter_unpack(self.memory[abi.SEGMENTS_OFFSET : end])
@@ -195,11 +160,5 @@ class Exchange:
             operation_id=operation_id,
             total_length=total,
             segments=tuple(Segment(start, length) for start, length in segments),
+            flags=flags,
         )
-
-
-def _is_block_device(path: Path) -> bool:
-    try:
-        return stat.S_ISBLK(path.stat().st_mode)
-    except OSError:
-        return False

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What module and server say to each other on a block device.
+"""What module and server say to each other on a block device or a session.
 
 The values are named tuples, as Debian's python3-minimal has no dataclasses.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from .abi import RESPONSE_TO, Operation
+from .abi import REQUEST_FUA, REQUEST_NO_UNMAP, RESPONSE_TO, Operation
 
 
 class Segment(NamedTuple):
@@ -34,7 +34,10 @@ class Answer(NamedTuple):
 
 
 class Request(NamedTuple):
-    """A read, write or discard."""
+    """A read, write, discard, flush, or write of zeroes.
+
+    A flush has no segments, no offset and no length.
+    """
 
     operation: Operation
     operation_id: int
@@ -43,11 +46,23 @@ class Request(NamedTuple):
     segments: tuple[Segment, ...]
     data: bytes = b""
     """What to write, if it is a write that was fetched with its data."""
+    flags: int = 0
+    """abi.REQUEST_*."""
 
     @property
     def offset(self) -> int:
         """Where it starts on the device, in bytes."""
         return self.segments[0].start if self.segments else 0
+
+    @property
+    def fua(self) -> bool:
+        """Whether it is a write that must be durable before it is acknowledged."""
+        return bool(self.flags & REQUEST_FUA)
+
+    @property
+    def no_unmap(self) -> bool:
+        """Whether it is a write of zeroes that must keep the space allocated."""
+        return bool(self.flags & REQUEST_NO_UNMAP)
 
     def answer(self, data: bytes | None = None, *, error: int = 0) -> Answer:
         """The right answer; *data* is for reads and is zeroes if left out."""
@@ -80,7 +95,11 @@ class NoRequest(NamedTuple):
 
 
 class ShutdownWanted(NamedTuple):
-    """The module asks the server to shut down."""
+    """Somebody takes the device over: each thread is told once, and gets no more requests.
+
+    What the server still has it is to hand in, and then to close.  A thread that calls
+    again waits until the device is gone, or the take-over was given up: then it serves on.
+    """
 
     signal_action: int
 

@@ -1,55 +1,57 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The high level: an object with read, write and discard becomes a block device."""
+"""Threads that fetch the requests of a device and have a handler answer them."""
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import signal
 import threading
-from collections.abc import Iterator
-from typing import Protocol, Self
+from typing import Literal, Self
 
-from .abi import Operation
+from .abi import SERVER_FEATURES, Operation
 from .control import Control
-from .errors import NoSuchDevice
-from .exchange import DeviceNode, Exchange
-from .messages import Answer, Gone, Request
+from .endpoint import DeviceNode, Endpoint, Session
+from .errors import error_for
+from .exchange import Exchange
+from .handler import Handler, carry_out, features_of
+from .messages import Answer, Gone, Request, ShutdownWanted
+from .retirement import Retirement
 from .syscall import RELEASES_LOCK
 from .wake import WAKE_SIGNAL, install_wake_handler
 
 _NUDGE_SECONDS = 0.02
 
-
-class Handler(Protocol):
-    """What a server does.  Called from all of its threads at once.
-
-    Raise OSError to fail a request with its errno; any other exception fails it with
-    EIO, and comes out of Server.wait().  Offsets and lengths are in bytes, multiples of
-    the block size.
-    """
-
-    def read(self, offset: int, into: memoryview) -> None:
-        """Fill *into* with the device's bytes from *offset* on."""
-
-    def write(self, offset: int, data: memoryview) -> None:
-        """Store *data*, which is not valid after the call."""
-
-    def discard(self, offset: int, length: int) -> None:
-        """The bytes are not needed any more."""
+Ending = Literal["destroyed", "stopped", "taken over", "failed"]
+"""Why a server has ended: the device was destroyed, stop() was called, another server took
+the device over, or its last thread failed."""
 
 
 class Server:
     """Threads that serve one device; a context manager that stops them."""
 
     def __init__(
-        self, control: Control, handle: int, handler: Handler, *, threads: int = 1
+        self,
+        control: Control,
+        handle: int,
+        handler: Handler,
+        *,
+        threads: int = 1,
+        session: Session | None = None,
     ) -> None:
-        """Start serving.
+        """Start serving, through *session*, which is closed at the end, or the block device.
 
         Make it in the main thread, unless install_wake_handler() was called there.
         Without ctypes (python3-minimal) there is one thread at most: the one that calls
         wait(), which serves from then on.
+
+        Raises EOPNOTSUPP if the device has a feature for which *handler* has no method,
+        or that needs a session.
+
+        When somebody takes the device over (see Control.attach()), the server hands in
+        what it has, sets ``retired``, and its threads end; wait() returns.  A take-over
+        that is given up leaves the server serving if one of its own threads was too slow
+        for it.  If another process was, this server may have ended already, as it cannot
+        know; that other one goes on.
         """
         if threads > 1 and not RELEASES_LOCK:
             raise RuntimeError(
@@ -58,10 +60,16 @@ class Server:
             )
         self.failures: list[BaseException] = []
         """What the handler raised but OSError, and what ended a thread."""
+        self.ended: Ending | None = None
+        """Why its threads have ended; None while any of them serves."""
         self._handler = handler
         self._handle = handle
         self._stopping = False
-        self._node = DeviceNode(control.status(handle).name)
+        self._destroyed = False
+        self._retirement = Retirement(threads)
+        self.retired = self._retirement.complete
+        """Set when another server takes over and nothing is left to hand in."""
+        self._node = _endpoint(control, handle, handler, session)
         self._threads: list[threading.Thread] = []
         if not RELEASES_LOCK:
             return
@@ -69,6 +77,7 @@ class Server:
         for number in range(threads):
             thread = threading.Thread(target=self._serve, name=f"zosbd2-{number}", daemon=True)
             self._threads.append(thread)
+        for thread in self._threads:
             thread.start()
 
     def __enter__(self) -> Self:
@@ -78,8 +87,11 @@ class Server:
         self.stop()
 
     def wait(self) -> None:
-        """Wait until the device is destroyed, or stop() is called; raise the first failure."""
-        if not RELEASES_LOCK:
+        """Wait until the device is destroyed or taken over, or stop() is called.
+
+        Raises the first failure.
+        """
+        if not RELEASES_LOCK and self.ended is None:
             self._serve()
         for thread in self._threads:
             thread.join()
@@ -90,12 +102,18 @@ class Server:
     def stop(self) -> None:
         """End the threads, each once it finds nothing to do.  The device lives on."""
         self._stopping = True
+        self._wake_threads()
+        if not self._threads and self.ended is None:
+            self.ended = "stopped"
+        self._node.close()
+
+    def _wake_threads(self) -> None:
+        """Have the other threads see that they are to end, and wait until they have."""
         for thread in self._threads:
-            while thread.is_alive():
+            while thread.is_alive() and thread is not threading.current_thread():
                 if thread.ident is not None:
                     signal.pthread_kill(thread.ident, WAKE_SIGNAL)
                 thread.join(_NUDGE_SECONDS)
-        self._node.close()
 
     def _serve(self) -> None:
         if RELEASES_LOCK:  # this is a thread of its own: signals are for the others
@@ -105,14 +123,16 @@ class Server:
         try:
             self._serve_through(exchange)
         except FileNotFoundError:
-            pass  # destroyed, and this thread came too late for its message
+            self._destroyed = True  # and this thread came too late for its message
         except OSError as error:
-            self.failures.append(error)
+            self.failures.append(error_for(error.errno or errno.EIO, f"serve {self._node.path}"))
+        finally:
+            self._leave()
 
     def _serve_through(self, exchange: Exchange) -> None:
         nothing = Answer(Operation.NO_RESPONSE)
         answer = nothing
-        while not (self._stopping and answer is nothing):
+        while not (answer is nothing and (self._stopping or self.retired.is_set())):
             exchange.put(answer)
             try:
                 exchange.transact()
@@ -122,23 +142,36 @@ class Server:
                 continue
             match exchange.take():
                 case Request() as request:
+                    self._retirement.got_request()
                     answer = request.answer_in_place(self._run(request, exchange.data))
                 case Gone():
+                    self._destroyed = True
                     return
+                case ShutdownWanted():
+                    answer = nothing
+                    if self._retirement.told():
+                        self._wake_threads()
                 case _:
                     answer = nothing
 
+    def _leave(self) -> None:
+        """The calling thread ends; the last one says why."""
+        remaining, completed = self._retirement.left()
+        if completed:
+            self._wake_threads()
+        if remaining:
+            return
+        if self.retired.is_set():
+            self.ended = "taken over"
+        elif self._destroyed:
+            self.ended = "destroyed"
+        else:
+            self.ended = "stopped" if self._stopping else "failed"
+
     def _run(self, request: Request, data: memoryview) -> int:
         """Have the handler do it.  Returns 0 or a negative errno."""
-        start, length = request.offset, request.total_length
         try:
-            match request.operation:
-                case Operation.READ_REQUEST:
-                    self._handler.read(start, data[:length])
-                case Operation.WRITE_REQUEST:
-                    self._handler.write(start, data[:length].toreadonly())
-                case _:
-                    self._handler.discard(start, length)
+            carry_out(self._handler, request, data)
         except OSError as error:
             return -(error.errno or errno.EIO)
         except Exception as failure:
@@ -147,22 +180,17 @@ class Server:
         return 0
 
 
-@contextlib.contextmanager
-def served(
-    name: str, size: int, handler: Handler, *, threads: int = 1, timeout_seconds: int = 60
-) -> Iterator[Server]:
-    """Create a device, serve it, and destroy it by force at the end if it is still there."""
-    with Control() as control:
-        handle = control.create(name, size, timeout_seconds=timeout_seconds)
-        with contextlib.ExitStack() as undo:
-            # Undone in reverse order.  The device goes before its server: closing the
-            # device would otherwise wait for write-back that nobody serves any more.
-            undo.callback(_destroy_if_there, control, handle)  # no server came about
-            server = undo.enter_context(Server(control, handle, handler, threads=threads))
-            undo.callback(_destroy_if_there, control, handle)
-            yield server
-
-
-def _destroy_if_there(control: Control, handle: int) -> None:
-    with contextlib.suppress(NoSuchDevice):
-        control.destroy(handle, force=True)
+def _endpoint(control: Control, handle: int, handler: Handler, session: Session | None) -> Endpoint:
+    """What to serve through.  The module would notice, but a thread could only fail then."""
+    device = control.describe(handle)
+    needed = device.features & SERVER_FEATURES
+    lacking = needed & ~features_of(handler)
+    if lacking:
+        what = f"serve {device.name}, which has {lacking!r}, with a {type(handler).__name__}"
+        raise error_for(errno.EOPNOTSUPP, what)
+    if session is not None:
+        return session
+    if needed:
+        what = f"serve {device.name}, which has {needed!r}, without a session"
+        raise error_for(errno.EOPNOTSUPP, what, "attach one: see Control.attach()")
+    return DeviceNode(device.name)
