@@ -5,11 +5,12 @@ VENV    ?= .venv
 K       ?=
 KERNEL  ?=
 ARGS    ?=
+MINUTES ?= 10
 BIN     := $(VENV)/bin
 PYTEST  := $(BIN)/pytest $(if $(K),-k '$(K)') $(if $(KERNEL),--kernel '$(KERNEL)')
 
 .DEFAULT_GOAL := help
-.PHONY: help setup vmtest test lint types actionlint test-host images bench-boot shell clean
+.PHONY: help setup vmtest test lint types actionlint test-host images soak bench-boot shell clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,6 +39,9 @@ test-host: setup ## the host tests alone, no VM
 
 images: setup ## build the guest images of all kernels
 	$(BIN)/vmtest images build --all
+
+soak: setup ## kills, stops, panics and power cuts at random for MINUTES=n, with every byte verified
+	SOAK_MINUTES=$(MINUTES) $(PYTEST) vmtest/scenarios/soak.py $(ARGS)
 
 bench-boot: setup ## cold start to SSH, against plain virtme-ng: writes build/bench-boot.json
 	$(BIN)/vmtest bench-boot

@@ -67,11 +67,13 @@ class RemotePython:
 
         It prints what the test waits for (with flush) and may read its standard input.
         """
+        return self._guest.start(*self.command(function, *args))
+
+    def command(self, function: Callable[..., object], *args: object) -> list[str]:
+        """The command line with which the guest runs ``function`` in an interpreter of its own."""
         module, _, name = _name(function).partition(":")
         code = f"import json, sys, {module}; {module}.{name}(*json.loads(sys.argv[1]))"
-        return self._guest.start(
-            "python3", "-u", "-c", code, json.dumps(args), env={"PYTHONPATH": _HOME}
-        )
+        return ["env", f"PYTHONPATH={_HOME}", "python3", "-u", "-c", code, json.dumps(args)]
 
     def close(self) -> None:
         """End the agent; the next call starts another."""

@@ -4,16 +4,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
 from vmtest import build
 from vmtest.guest import Guest, Process, mounted
-from vmtest.images import TOP
 from vmtest.kmodule import KernelModule
 from vmtest.pytest_plugin import Session
-from vmtest.remote_python import RemotePython, remote_python
+from vmtest.remote_python import RemotePython
+from vmtest.scenarios.equipment import Equipment, guest_python, install
 from vmtest.vm import VM
 
 RAMDISK = "/dev/zosbd2ramdisk"
@@ -46,16 +45,20 @@ def module(vm: VM, built_module: build.Built) -> Iterator[KernelModule]:
 @pytest.fixture
 def programs(vm: VM, built_userspace: build.Built) -> str:
     """The commands zosbd2_sample_ramdisk and zosbd2ctl, installed in the guest's PATH."""
-    if not vm.guest.exists("/usr/bin/zosbd2ctl"):
-        vm.guest.put({"usr": built_userspace.path / "root/usr"}, "/")
+    install(vm.guest, built_userspace)
     return "/usr/bin"
 
 
 @pytest.fixture
 def python(vm: VM) -> RemotePython:
     """Functions of ``guestlib``, run in the guest; they may import zosbd2."""
-    packages = [TOP / "userspace/python/zosbd2", Path(__file__).parent / "guestlib"]
-    return remote_python(vm.guest, packages)
+    return guest_python(vm.guest)
+
+
+@pytest.fixture(scope="session")
+def equipment(built_module: build.Built, built_userspace: build.Built) -> Equipment:
+    """Module and userspace, for VMs that come and go within a test."""
+    return Equipment(built_module, built_userspace)
 
 
 @pytest.fixture

@@ -1,0 +1,231 @@
+# SPDX-License-Identifier: MIT
+"""A device whose servers come and go: processes over memory that outlives each of them."""
+
+from __future__ import annotations
+
+import contextlib
+import mmap
+import os
+import select
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from random import Random
+
+import zosbd2
+from zosbd2 import Feature, Operation, Recovery, Request
+
+from .disks import MIB, counter, udev_held, wait_until
+
+NAME = "disk"
+SIZE = 16 * MIB
+
+#: How long the parent waits for a word of a server. Seconds.
+_PATIENCE = 30.0
+
+
+class LastingDisk:
+    """``/dev/NAME``; each of its servers is a child process that may be killed at any time.
+
+    ``memory`` is what they serve, shared by all of them and the parent.
+    """
+
+    def __init__(self, control: zosbd2.Control, handle: int, size: int) -> None:
+        self.control = control
+        self.handle = handle
+        self.memory = mmap.mmap(-1, size)
+        self.servers: list[ServerProcess] = []
+
+    def start(
+        self,
+        *,
+        hold: frozenset[Operation] = frozenset(),
+        at: int = 0,
+        fate: signal.Signals = signal.SIGKILL,
+        take_over: bool = False,
+        wait: bool = True,
+    ) -> ServerProcess:
+        """A server that has attached, or (without ``wait``) soon will have.
+
+        It fetches requests of the kinds in ``hold`` and does not answer them. Amid its request
+        number ``at`` (0: none) it sends ``fate`` to itself, and answers afterwards if it lives.
+        """
+        server = ServerProcess(lambda say: _serve(self, hold, at, fate, take_over, say))
+        self.servers.append(server)
+        if wait:
+            server.expect("attached")
+        return server
+
+    def counter(self, which: str) -> int:
+        """One of the device's counters."""
+        return counter(NAME, which)
+
+
+@contextlib.contextmanager
+def lasting(
+    *,
+    features: Feature = zosbd2.SERVER_FEATURES,
+    recovery: Recovery = Recovery.WAIT,
+    timeout_seconds: int = 60,
+    size: int = SIZE,
+) -> Iterator[LastingDisk]:
+    """A device that nobody serves yet, with udev kept away; all is gone at the end."""
+    with udev_held(), zosbd2.Control() as control:
+        handle = control.create(
+            NAME, size, features=features, recovery=recovery, timeout_seconds=timeout_seconds
+        )
+        disk = LastingDisk(control, handle, size)
+        try:
+            yield disk
+        finally:
+            with contextlib.suppress(zosbd2.NoSuchDevice):
+                control.destroy(handle, force=True)
+            for server in disk.servers:
+                server.kill()
+
+
+class ServerProcess:
+    """A child that runs ``work``; what it says is heard through a pipe, a word a line."""
+
+    def __init__(self, work: Callable[[Callable[[str], None]], None]) -> None:
+        self._pipe, writer = os.pipe()
+        self._heard: list[str] = []
+        self._rest = b""
+        self._status: int | None = None
+        self.pid = os.fork()
+        if self.pid == 0:
+            try:
+                # Of the parent's descriptors, some may keep the device open.
+                os.dup2(writer, 3)
+                os.closerange(4, 1 << 12)
+                work(lambda word: _say(3, word))
+            finally:
+                os._exit(1)
+        os.close(writer)
+
+    def expect(self, word: str, count: int = 1) -> None:
+        """Wait until it has said ``word`` so many times."""
+        deadline = time.monotonic() + _PATIENCE
+        while self._heard.count(word) < count:
+            ready, _, _ = select.select([self._pipe], [], [], max(0, deadline - time.monotonic()))
+            data = os.read(self._pipe, 4096) if ready else b""
+            if not data:
+                raise TimeoutError(f"a server did not say {word} {count} times: {self._heard}")
+            *words, self._rest = (self._rest + data).split(b"\n")
+            self._heard += [word.decode() for word in words]
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal."""
+        os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        """SIGKILL, and see it gone; twice is fine."""
+        if self._status is None:
+            os.kill(self.pid, signal.SIGKILL)
+            self.wait()
+
+    def wait(self) -> int:
+        """Its status, as waitpid has it, once it has ended."""
+        if self._status is None:
+            self._status = os.waitpid(self.pid, 0)[1]
+            os.close(self._pipe)
+        return self._status
+
+    def wait_until_stopped(self) -> None:
+        """Until a signal has stopped it."""
+        wait_until(
+            "the server is stopped",
+            lambda: os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WNOHANG | os.WNOWAIT),
+        )
+
+
+class Succession:
+    """Servers that die amid a request, each followed by the next; a context manager.
+
+    Each lives for at most ``longest`` requests. At its end a server stays that does not die.
+    """
+
+    def __init__(self, disk: LastingDisk, rng: Random, longest: int) -> None:
+        self.kills = 0
+        self._disk = disk
+        self._rng = rng
+        self._longest = longest
+        self._over = threading.Event()
+        self._current = self._next()
+        self._thread = threading.Thread(target=self._succeed, daemon=True)
+        self._thread.start()
+
+    def __enter__(self) -> Succession:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        # It may sit there without a request for as long as it likes.
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self._current.pid, signal.SIGKILL)
+        self._thread.join(_PATIENCE)
+        assert not self._thread.is_alive(), "the last server did not start"
+
+    def _next(self) -> ServerProcess:
+        return self._disk.start(at=self._rng.randint(1, self._longest))
+
+    def _succeed(self) -> None:
+        while True:
+            self._current.wait()
+            self.kills += 1
+            if self._over.is_set():
+                self._disk.start()
+                return
+            self._current = self._next()
+
+
+def _say(pipe: int, word: str) -> None:
+    os.write(pipe, f"{word}\n".encode())
+
+
+def _serve(
+    disk: LastingDisk,
+    hold: frozenset[Operation],
+    at: int,
+    fate: signal.Signals,
+    take_over: bool,
+    say: Callable[[str], None],
+) -> None:
+    """The child's life: it ends with the device, or when another takes over."""
+    control = zosbd2.Control()
+    session = control.attach(disk.handle, take_over=take_over, timeout_ms=20_000)
+    exchange = zosbd2.Exchange(session, disk.handle)
+    say("attached")
+    answer = None
+    number = 0
+    while True:
+        message = exchange.call(answer)
+        answer = None
+        match message:
+            case zosbd2.Gone() | zosbd2.ShutdownWanted():
+                os._exit(0)
+            case Request():
+                if message.operation in hold:
+                    say("holding")
+                    continue
+                number += 1
+                if number == at:
+                    # Before or after the effect: both have to be survived.
+                    if number % 2:
+                        carry_out(disk.memory, message)
+                    os.kill(os.getpid(), fate)
+                answer = message.answer(carry_out(disk.memory, message))
+
+
+def carry_out(memory: mmap.mmap, request: Request) -> bytes | None:
+    """Do what a request asks for; returns the data of a read."""
+    start, length = request.offset, request.total_length
+    match request.operation:
+        case Operation.READ_REQUEST:
+            return memory[start : start + length]
+        case Operation.WRITE_REQUEST:
+            memory[start : start + length] = request.data
+        case Operation.DISCARD_REQUEST | Operation.WRITE_ZEROES_REQUEST:
+            memory.madvise(mmap.MADV_REMOVE, start, length)
+    return None

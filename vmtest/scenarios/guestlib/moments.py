@@ -1,0 +1,395 @@
+# SPDX-License-Identifier: MIT
+"""Servers that are killed at a chosen moment, and what the device's users see of it: nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import random
+import signal
+import struct
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypedDict
+
+import zosbd2
+from zosbd2 import Feature, Operation
+
+from . import trees
+from .control import destroy
+from .disks import (
+    BLOCK,
+    MIB,
+    Submitter,
+    discarder,
+    opened,
+    pattern,
+    pread,
+    pwrite,
+    reader,
+    wait_until,
+    writer,
+)
+from .lasting import NAME, LastingDisk, Succession, lasting
+from .outcomes import outcome
+
+_KILL, _STOP, _CONT = signal.SIGKILL, signal.SIGSTOP, signal.SIGCONT
+_BLKRRPART = 0x125F
+_BLKZEROOUT = 0x127F
+
+_EVERYTHING = frozenset(
+    {
+        Operation.READ_REQUEST,
+        Operation.WRITE_REQUEST,
+        Operation.DISCARD_REQUEST,
+        Operation.FLUSH_REQUEST,
+        Operation.WRITE_ZEROES_REQUEST,
+    }
+)
+
+
+class Survival(TypedDict):
+    """How what was under way ended, and what the device counted."""
+
+    outcomes: list[str]
+    right: bool
+    handed_on: int
+    servers_lost: int
+    errors: int
+
+
+def _survival(disk: LastingDisk, submitters: list[Submitter], right: bool) -> Survival:
+    return {
+        "outcomes": [outcome(each.end) for each in submitters],
+        "right": right,
+        "handed_on": disk.counter("handed_on"),
+        "servers_lost": disk.counter("servers_lost"),
+        "errors": disk.counter("errors"),
+    }
+
+
+def _fsync() -> Submitter:
+    def work() -> None:
+        with opened(NAME) as fd:
+            os.fsync(fd)
+
+    return Submitter(work)
+
+
+def _write_through(offset: int) -> Submitter:
+    def work() -> int:
+        with opened(NAME, os.O_RDWR | os.O_DIRECT | os.O_DSYNC) as fd:
+            return pwrite(fd, pattern(offset, BLOCK), offset)
+
+    return Submitter(work)
+
+
+def _zeroer(offset: int, length: int) -> Submitter:
+    def work() -> None:
+        with opened(NAME) as fd:
+            fcntl.ioctl(fd, _BLKZEROOUT, struct.pack("=QQ", offset, length))
+
+    return Submitter(work)
+
+
+#: By kind: what submits it, and whether its effect is there. The memory was filled before.
+_SUBMITTERS: dict[Operation, Callable[[], Submitter]] = {
+    Operation.READ_REQUEST: lambda: reader(NAME, 8 * BLOCK),
+    Operation.WRITE_REQUEST: lambda: writer(NAME, pattern(0, BLOCK, seed=9), 16 * BLOCK),
+    Operation.DISCARD_REQUEST: lambda: discarder(NAME, 24 * BLOCK, BLOCK),
+    Operation.WRITE_ZEROES_REQUEST: lambda: _zeroer(32 * BLOCK, BLOCK),
+    Operation.FLUSH_REQUEST: _fsync,
+}
+
+
+def _fill(disk: LastingDisk) -> None:
+    disk.memory[: 64 * BLOCK] = pattern(0, 64 * BLOCK)
+
+
+def _is_done(disk: LastingDisk, kind: Operation, submitter: Submitter) -> bool:
+    """Whether the effect of the kind's submitter is there."""
+
+    def block(number: int) -> bytes:
+        return disk.memory[number * BLOCK : (number + 1) * BLOCK]
+
+    match kind:
+        case Operation.READ_REQUEST:
+            return submitter.end() == pattern(8 * BLOCK, BLOCK)
+        case Operation.WRITE_REQUEST:
+            return block(16) == pattern(0, BLOCK, seed=9)
+        case Operation.DISCARD_REQUEST:
+            return block(24) == bytes(BLOCK)
+        case Operation.WRITE_ZEROES_REQUEST:
+            return block(32) == bytes(BLOCK)
+    return True
+
+
+def holding(kind: str) -> Survival:
+    """Kill a server that has one request of a kind (a member of Operation); another comes."""
+    operation = Operation[kind]
+    with lasting() as disk:
+        _fill(disk)
+        first = disk.start(hold=frozenset({operation}))
+        submitter = _SUBMITTERS[operation]()
+        first.expect("holding")
+        first.kill()
+        wait_until("it is queued again", lambda: disk.counter("queued") == 1)
+        disk.start()
+        submitter.end()
+        return _survival(disk, [submitter], _is_done(disk, operation, submitter))
+
+
+def holding_several_kinds() -> Survival:
+    """The same with four kinds at once; zeroing would wait for the discard in the kernel."""
+    with lasting() as disk:
+        _fill(disk)
+        first = disk.start(hold=_EVERYTHING)
+        kinds = [kind for kind in _SUBMITTERS if kind is not Operation.WRITE_ZEROES_REQUEST]
+        submitters = {kind: _SUBMITTERS[kind]() for kind in kinds}
+        first.expect("holding", len(submitters))
+        first.kill()
+        disk.start()
+        for each in submitters.values():
+            each.end()
+        right = all(_is_done(disk, kind, each) for kind, each in submitters.items())
+        return _survival(disk, list(submitters.values()), right)
+
+
+def holding_a_write_through() -> Survival:
+    """A write that must be durable when it is answered (FUA)."""
+    with lasting() as disk:
+        first = disk.start(hold=_EVERYTHING)
+        submitter = _write_through(BLOCK)
+        first.expect("holding")
+        first.kill()
+        disk.start()
+        submitter.end()
+        right = disk.memory[BLOCK : 2 * BLOCK] == pattern(BLOCK, BLOCK)
+        return _survival(disk, [submitter], right)
+
+
+def idle() -> Survival:
+    """Kill a server that has nothing to do; a request comes before the next server does."""
+    with lasting() as disk:
+        _fill(disk)
+        disk.start().kill()
+        wait_until("its death is known", lambda: disk.counter("servers_lost") == 1)
+        submitter = reader(NAME, 8 * BLOCK)
+        wait_until("the read waits", lambda: disk.counter("queued") == 1)
+        disk.start()
+        right = submitter.end() == pattern(8 * BLOCK, BLOCK)
+        return _survival(disk, [submitter], right)
+
+
+def one_of_two() -> Survival:
+    """Two servers with a read each; one is killed. What it had is the other's now."""
+    with lasting() as disk:
+        _fill(disk)
+        both = [disk.start(at=1, fate=_STOP) for _ in range(2)]
+        submitters = [reader(NAME, number * BLOCK) for number in (8, 9)]
+        for server in both:
+            server.wait_until_stopped()
+        both[0].kill()
+        wait_until("it is queued again", lambda: disk.counter("queued") == 1)
+        both[1].signal(_CONT)
+        right = [each.end() for each in submitters] == [
+            pattern(number * BLOCK, BLOCK) for number in (8, 9)
+        ]
+        return _survival(disk, submitters, right)
+
+
+def all_of_three() -> Survival:
+    """Three servers that have four reads between them are killed at once."""
+    with lasting() as disk:
+        _fill(disk)
+        servers = [disk.start(hold=_EVERYTHING) for _ in range(3)]
+        submitters = [reader(NAME, number * BLOCK) for number in range(4)]
+        wait_until(
+            "all are fetched",
+            lambda: disk.counter("in_flight") == 4 and disk.counter("queued") == 0,
+        )
+        for server in servers:
+            os.kill(server.pid, _KILL)
+        for server in servers:
+            server.wait()
+        disk.start()
+        right = [each.end() for each in submitters] == [
+            pattern(number * BLOCK, BLOCK) for number in range(4)
+        ]
+        return _survival(disk, submitters, right)
+
+
+def in_the_middle_of_a_recovery(seed: int, rounds: int) -> Survival:
+    """A read and a write pass through the hands of ``rounds`` servers that are killed on the way:
+    before they attach, before they fetch, with one of the two, with both."""
+    rng = random.Random(seed)
+    with lasting() as disk:
+        _fill(disk)
+        first = disk.start(hold=_EVERYTHING)
+        submitters = [reader(NAME, 8 * BLOCK), writer(NAME, pattern(0, BLOCK, seed=9), 16 * BLOCK)]
+        first.expect("holding", 2)
+        first.kill()
+        for _ in range(rounds):
+            server = disk.start(hold=_EVERYTHING, wait=False)
+            time.sleep(rng.uniform(0, 0.06))  # the moment is what is random here
+            server.kill()
+        disk.start()
+        right = submitters[0].end() == pattern(8 * BLOCK, BLOCK)
+        submitters[1].end()
+        right = right and _is_done(disk, Operation.WRITE_REQUEST, submitters[1])
+        return _survival(disk, submitters, right)
+
+
+def during_an_unforced_destroy() -> dict[str, object]:
+    """An unforced destroy writes a dirty device back; its server dies with those writes."""
+    with lasting() as disk:
+        first = disk.start(hold=frozenset({Operation.WRITE_REQUEST, Operation.FLUSH_REQUEST}))
+        data = pattern(0, 2 * MIB, seed=3)
+        dirty = Submitter(lambda: _write_buffered(data))
+        # The last close writes back and waits for the server: only a server can end that.
+        first.expect("holding")
+        first.kill()
+        second = disk.start(hold=frozenset({Operation.FLUSH_REQUEST}))
+        dirty.end()
+        ended = Submitter(lambda: destroy(disk.control, disk.handle, 0))
+        second.expect("holding")
+        state = Path(f"/sys/block/{NAME}/zosbd2/state").read_text().strip()
+        second.kill()
+        third = disk.start()
+        return {
+            "state": state,
+            "destroyed": ended.end(),
+            "all_there": disk.memory[: len(data)] == data,
+            "server": third.wait(),
+        }
+
+
+def _write_buffered(data: bytes) -> None:
+    with opened(NAME, os.O_WRONLY) as fd:
+        assert os.pwrite(fd, data, 0) == len(data)
+
+
+def during_a_forced_destroy(seed: int, rounds: int) -> dict[str, int]:
+    """Kill and destroy at the same time, with reads under way: how the reads and destroys end."""
+    rng = random.Random(seed)
+    ends: Counter[str] = Counter()
+    for _ in range(rounds):
+        with lasting() as disk:
+            servers = [disk.start(hold=_EVERYTHING), disk.start()]
+            submitters = [reader(NAME, number * BLOCK) for number in range(4)]
+            killers = [Submitter(server.kill) for server in servers]
+            time.sleep(rng.uniform(0, 0.01))  # the moment is what is random here
+            destroyed = destroy(disk.control, disk.handle, 1)
+            ends[f"destroy {destroyed}"] += 1
+            for each in submitters:
+                ends[outcome(each.end)] += 1
+            for killer in killers:
+                killer.end()
+            assert not Path(f"/dev/{NAME}").exists()
+    return dict(ends)
+
+
+def during_a_partition_scan() -> dict[str, object]:
+    """Kill the server that a scan for partitions reads from."""
+    with lasting(features=zosbd2.SERVER_FEATURES | Feature.PARTITIONS) as disk:
+        disk.memory[446:462] = struct.pack("<B3sB3sII", 0, b"", 0x83, b"", 8, 1024)
+        disk.memory[510:512] = b"\x55\xaa"
+        first = disk.start(hold=frozenset({Operation.READ_REQUEST}))
+
+        def scan() -> None:
+            with opened(NAME, os.O_RDONLY) as fd:
+                fcntl.ioctl(fd, _BLKRRPART)
+
+        scanning = Submitter(scan)
+        first.expect("holding")
+        first.kill()
+        disk.start()
+        ended = outcome(scanning.end)
+        partition = Path(f"/sys/block/{NAME}/{NAME}1/size")
+        return {
+            "scan": ended,
+            "sectors": int(partition.read_text()) if partition.exists() else None,
+            "errors": disk.counter("errors"),
+        }
+
+
+class Lives(TypedDict):
+    """How many servers died in each phase."""
+
+    kills: dict[str, int]
+    errors: int
+    checked: str
+
+
+def in_every_phase_of_a_file_system(
+    make: list[str], check: list[str], seed: int, longest: int
+) -> Lives:
+    """mkfs, mount, use, umount, fsck, each with servers that live for a few requests only."""
+    rng = random.Random(seed)
+    kills = {}
+    with lasting(size=320 * MIB) as disk, Succession(disk, rng, longest) as succession:
+
+        def phase(name: str, *commands: list[str] | Callable[[], object]) -> None:
+            before = succession.kills
+            for command in commands:
+                if callable(command):
+                    command()
+                else:
+                    subprocess.run(command, check=True, capture_output=True, text=True)
+            kills[name] = succession.kills - before
+
+        node, where = f"/dev/{NAME}", "/mnt/phases"
+        Path(where).mkdir(parents=True, exist_ok=True)
+        with contextlib.ExitStack() as undo:
+            undo.callback(subprocess.run, ["umount", where], capture_output=True)
+            phase("mkfs", [*make, node])
+            phase("mount", ["mount", node, where])
+            phase("use", lambda: trees.write_tree(f"{where}/tree", 1), ["sync"])
+            phase("umount", ["umount", where])
+            phase("fsck", [*check, node])
+            phase("remount", ["mount", node, where])
+            phase("read", lambda: trees.check_tree(f"{where}/tree", 1))
+            phase("last umount", ["umount", where])
+            undo.pop_all()
+        errors = disk.counter("errors")
+    return {"kills": kills, "errors": errors, "checked": "OK"}
+
+
+def stopped_past_the_time_out() -> dict[str, object]:
+    """SIGSTOP three servers that have a read, a write and a flush; their requests time out.
+
+    Later they go on and answer, while the same blocks are written and read through another one.
+    """
+    with lasting(timeout_seconds=2) as disk:
+        _fill(disk)
+        stopped = []
+        submitters = []
+        for kind in (Operation.READ_REQUEST, Operation.WRITE_REQUEST, Operation.FLUSH_REQUEST):
+            stopped.append(disk.start(at=1, fate=_STOP))
+            submitters.append(_SUBMITTERS[kind]())
+            stopped[-1].wait_until_stopped()
+        helper = disk.start()
+        ends = [outcome(each.end) for each in submitters]
+        seconds = max(each.seconds for each in submitters)
+        with opened(NAME) as fd:
+            for server in stopped:
+                server.signal(_CONT)
+            written = pattern(0, BLOCK, seed=4)
+            for number in range(40):
+                pwrite(fd, written, (40 + number) * BLOCK)
+                assert pread(fd, BLOCK, (40 + number) * BLOCK) == written
+            wait_until("late answers", lambda: disk.counter("late_answers") == 3)
+        helper.kill()
+        again = reader(NAME, 8 * BLOCK)
+        return {
+            "ends": ends,
+            "promptly": seconds < 10,
+            "timeouts": disk.counter("timeouts"),
+            "handed_on": disk.counter("handed_on"),
+            "still_serve": again.end() == pattern(8 * BLOCK, BLOCK),
+            "errors": disk.counter("errors"),
+        }

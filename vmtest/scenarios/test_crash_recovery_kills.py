@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: MIT
+"""The server is killed again and again under load: no I/O error, and every byte right."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from vmtest.guest import Guest
+from vmtest.remote_python import RemotePython
+
+from .oracle import Journal
+from .recovery import (
+    FILE_SYSTEMS,
+    NAME,
+    Servers,
+    counter,
+    file_servers,
+    fio_until,
+    killed_repeatedly,
+    use_while_killed,
+)
+
+pytestmark = pytest.mark.usefixtures("module", "programs")
+
+BACKING = "/var/tmp/crash.img"
+
+
+@pytest.fixture(autouse=True)
+def backing(guest: Guest) -> None:
+    """No file is left of an earlier test."""
+    guest.run("rm", "-f", BACKING)
+
+
+def test_crash_recovery_one_kill_under_verified_load(
+    guest: Guest, python: RemotePython, seed: int
+) -> None:
+    with killed_repeatedly(guest, python, file_servers(BACKING), 1, seed) as storm:
+        fio_until(guest, lambda: "killed" in storm.stdout, seed)
+        assert counter(guest, "errors") == 0
+        assert counter(guest, "servers_lost") == 1
+
+
+def test_crash_recovery_sixty_kills_under_verified_load(
+    guest: Guest, python: RemotePython, seed: int
+) -> None:
+    kills = 60
+    with killed_repeatedly(guest, python, file_servers(BACKING), kills, seed) as storm:
+        verified = fio_until(guest, lambda: "killed" in storm.stdout, seed)
+        lost, handed_on = counter(guest, "servers_lost"), counter(guest, "handed_on")
+        print(f"seed {seed}: {kills} kills, {lost} of servers that had attached, "
+              f"{handed_on} requests handed on, {verified} bytes verified")  # fmt: skip
+        assert counter(guest, "errors") == 0
+        assert lost > kills / 2, "most servers were killed before they had attached"
+        assert handed_on > 0, "no server had a request when it was killed"
+
+
+@pytest.mark.parametrize("kind", FILE_SYSTEMS)
+def test_crash_recovery_kills_under_a_file_system(
+    guest: Guest,
+    python: RemotePython,
+    kind: str,
+    seed: int,
+    tmp_path: Path,
+) -> None:
+    print(f"seed {seed}")
+    with (
+        killed_repeatedly(guest, python, file_servers(BACKING), 25, seed) as storm,
+        Journal(tmp_path / "journal") as journal,
+    ):
+        verdict = use_while_killed(guest, python, kind, storm, seed, journal)
+        print(f"{kind}: {verdict}")
+        assert not verdict.problems, str(verdict)
+        assert counter(guest, "errors") == 0
+
+
+def test_crash_recovery_of_a_ram_disk_that_keeps_its_memory(
+    guest: Guest, python: RemotePython, seed: int
+) -> None:
+    command = ["zosbd2_sample_ramdisk", f"--name={NAME}", "--keep", "--size=64M"]
+    servers = Servers(command, [*command, "--reattach"])
+    with killed_repeatedly(guest, python, servers, 15, seed) as storm:
+        fio_until(guest, lambda: "killed" in storm.stdout, seed)
+        assert counter(guest, "errors") == 0
+        assert counter(guest, "servers_lost") > 5
+    assert not guest.exists(f"/dev/shm/zosbd2.{NAME}"), "its memory outlived the device"

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: MIT
+"""A server is killed at every moment that there is, and nobody who uses the device notices."""
+
+from __future__ import annotations
+
+import pytest
+
+from vmtest.guest import Guest
+from vmtest.remote_python import RemotePython
+
+from .guestlib import moments
+from .test_mkfs import FILE_SYSTEMS
+
+pytestmark = pytest.mark.usefixtures("module")
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["READ_REQUEST", "WRITE_REQUEST", "FLUSH_REQUEST", "DISCARD_REQUEST", "WRITE_ZEROES_REQUEST"],
+)
+def test_crash_recovery_killed_while_holding_one(python: RemotePython, kind: str) -> None:
+    assert python.call(moments.holding, kind) == _survived(requests=1, servers=1)
+
+
+def test_crash_recovery_killed_while_holding_several_kinds(python: RemotePython) -> None:
+    assert python.call(moments.holding_several_kinds) == _survived(requests=4, servers=1)
+
+
+def test_crash_recovery_killed_while_holding_a_write_through(python: RemotePython) -> None:
+    assert python.call(moments.holding_a_write_through) == _survived(requests=1, servers=1)
+
+
+def test_crash_recovery_killed_while_idle(python: RemotePython) -> None:
+    assert python.call(moments.idle) == _survived(requests=1, servers=1, handed_on=0)
+
+
+def test_crash_recovery_one_of_two_servers_killed(python: RemotePython) -> None:
+    assert python.call(moments.one_of_two) == _survived(requests=2, servers=1, handed_on=1)
+
+
+def test_crash_recovery_all_of_three_servers_killed(python: RemotePython) -> None:
+    assert python.call(moments.all_of_three) == _survived(requests=4, servers=3)
+
+
+def test_crash_recovery_killed_in_the_middle_of_a_recovery(python: RemotePython, seed: int) -> None:
+    print(f"seed {seed}")
+    rounds = 20
+    seen = python.call(moments.in_the_middle_of_a_recovery, seed, rounds, timeout=120)
+    assert (seen["outcomes"], seen["right"], seen["errors"]) == (["OK", "OK"], True, 0)
+    assert seen["servers_lost"] > 1, "none of the killed successors had attached"
+    assert seen["handed_on"] > 2, "none of the killed successors had a request"
+
+
+def test_crash_recovery_killed_during_an_unforced_destroy(python: RemotePython) -> None:
+    assert python.call(moments.during_an_unforced_destroy) == {
+        "state": "syncing",
+        "destroyed": "OK 0",
+        "all_there": True,
+        "server": 0,
+    }
+
+
+def test_crash_recovery_killed_during_a_forced_destroy(python: RemotePython, seed: int) -> None:
+    print(f"seed {seed}")
+    ends = python.call(moments.during_a_forced_destroy, seed, 10, timeout=120)
+    assert ends.pop("destroy OK 0") == 10
+    assert set(ends) <= {"OK", "EIO", "ENXIO", "ENODEV", "ENOENT"}
+
+
+def test_crash_recovery_killed_during_a_partition_scan(python: RemotePython) -> None:
+    assert python.call(moments.during_a_partition_scan) == {
+        "scan": "OK",
+        "sectors": 1024 * 8,
+        "errors": 0,
+    }
+
+
+@pytest.mark.parametrize("kind", ["ext4", "xfs", "btrfs"])
+def test_crash_recovery_killed_in_every_phase_of_a_file_system(
+    guest: Guest, python: RemotePython, kind: str, seed: int
+) -> None:
+    print(f"seed {seed}")
+    guest.run("modprobe", kind)
+    mkfs, fsck = FILE_SYSTEMS[kind]
+    seen = python.call(moments.in_every_phase_of_a_file_system, mkfs, fsck, seed, 12, timeout=180)
+    print(f"kills: {seen['kills']}")
+    assert all(seen["kills"][phase] for phase in ("mkfs", "mount", "use", "umount", "remount"))
+    assert (seen["errors"], seen["checked"]) == (0, "OK")
+
+
+def test_crash_recovery_servers_stopped_past_the_time_out(python: RemotePython) -> None:
+    assert python.call(moments.stopped_past_the_time_out) == {
+        "ends": ["EIO", "EIO", "EIO"],
+        "promptly": True,
+        "timeouts": 3,
+        "handed_on": 0,
+        "still_serve": True,
+        "errors": 3,
+    }
+
+
+def _survived(requests: int, servers: int, handed_on: int | None = None) -> dict[str, object]:
+    return {
+        "outcomes": ["OK"] * requests,
+        "right": True,
+        "handed_on": requests if handed_on is None else handed_on,
+        "servers_lost": servers,
+        "errors": 0,
+    }
