@@ -48,13 +48,13 @@ extern "C" {
 
 /* Version of this header; see zosbd2_version() for that of the library. */
 #define ZOSBD2_VERSION_MAJOR	0
-#define ZOSBD2_VERSION_MINOR	1
+#define ZOSBD2_VERSION_MINOR	2
 #define ZOSBD2_VERSION_PATCH	0
 
 /* Room for a device's name with its terminating NUL. */
 #define ZOSBD2_NAME_SIZE	32
 
-/* The version of the library that is running, such as "0.1.0". */
+/* The version of the library that is running, such as "0.2.0". */
 const char *zosbd2_version(void);
 
 /* ---- control ---------------------------------------------------------- */
@@ -67,6 +67,7 @@ struct zosbd2_control;
  *
  * -ENOENT	there is no control node: the module is not loaded
  * -ENODEV	there is a node, but no module behind it
+ * -EPROTONOSUPPORT  the module is older than this library and lacks sessions
  * -EACCES, -EPERM  the caller lacks CAP_SYS_ADMIN
  */
 int zosbd2_open(struct zosbd2_control **control);
@@ -76,6 +77,43 @@ void zosbd2_close(struct zosbd2_control *control);
 
 /* Ask the module for a sign of life. */
 int zosbd2_ping(struct zosbd2_control *control);
+
+/*
+ * Features of a device.
+ *
+ * FLUSH	it has a volatile write cache: a write may return before it is
+ *		durable, and ops.flush makes durable what has returned by then.
+ *		Without it a write must be durable when it returns
+ * FUA		a write with ZOSBD2_IO_FUA must be durable when it returns;
+ *		needs FLUSH.  Without FUA a flush follows such a write
+ * WRITE_ZEROES	zeroes are written with ops.write_zeroes, without data
+ * READ_ONLY	there are neither writes nor discards
+ * PARTITIONS	it may have partitions; the table is read when somebody asks
+ *		for it (BLKRRPART), as nobody serves a new device yet
+ */
+#define ZOSBD2_DEVICE_FLUSH		(1ull << 0)
+#define ZOSBD2_DEVICE_FUA		(1ull << 1)
+#define ZOSBD2_DEVICE_WRITE_ZEROES	(1ull << 2)
+#define ZOSBD2_DEVICE_READ_ONLY		(1ull << 3)
+#define ZOSBD2_DEVICE_PARTITIONS	(1ull << 4)
+
+/*
+ * What becomes of requests when a server dies or stops.
+ *
+ * WAIT	what it had fetched, and what is new, waits for the next server.  A
+ *	request for which none comes within the device's time-out fails; so do
+ *	new ones once nobody has served the device for that long
+ * FAIL	what it had fetched fails at once, and all that is new while nobody
+ *	serves the device
+ *
+ * Under both, requests wait for the first server.  A request that is handed on
+ * may have been carried out already, in whole or in part: it must be possible
+ * to repeat it.
+ */
+enum zosbd2_recover {
+	ZOSBD2_RECOVER_WAIT = 0,
+	ZOSBD2_RECOVER_FAIL = 1
+};
 
 /* What a new device is like.  Zero means the default. */
 struct zosbd2_params {
@@ -88,6 +126,10 @@ struct zosbd2_params {
 				 * long fails; 1 to 1200, default 60 */
 	uint32_t max_segments;	/* per request, at most 256, the default */
 	uint32_t flags;		/* none yet */
+	/* since 0.2 */
+	uint64_t features;	/* ZOSBD2_DEVICE_* */
+	uint32_t recovery;	/* enum zosbd2_recover, default WAIT */
+	uint32_t reserved;	/* 0 */
 };
 
 static inline void zosbd2_params_init(struct zosbd2_params *params)
@@ -105,6 +147,7 @@ static inline void zosbd2_params_init(struct zosbd2_params *params)
  * -ERANGE	size or timeout_seconds is out of range
  * -EEXIST	a device of this name exists
  * -EMFILE	as many devices exist as the module allows
+ * -EOPNOTSUPP	a feature that the module does not know
  */
 int zosbd2_create(struct zosbd2_control *control,
 		  const struct zosbd2_params *params, uint32_t *handle);
@@ -146,6 +189,10 @@ struct zosbd2_info {
 	uint32_t timeout_ms;	/* of a request */
 	uint32_t max_segments;	/* of a request */
 	char name[ZOSBD2_NAME_SIZE]; /* NUL-terminated */
+	/* since 0.2 */
+	uint64_t features;	/* ZOSBD2_DEVICE_* */
+	uint32_t recovery;	/* enum zosbd2_recover */
+	uint32_t servers;	/* processes that serve it now */
 };
 
 static inline void zosbd2_info_init(struct zosbd2_info *info)
@@ -159,6 +206,18 @@ int zosbd2_status(struct zosbd2_control *control, uint32_t handle,
 		  struct zosbd2_info *info);
 
 /*
+ * Give a device another size in bytes, within the limits of a create.  It can
+ * grow at any time; its servers must be able to serve the new part before.
+ *
+ * -EBUSY	it would shrink, and somebody but its servers has it open
+ * -EINVAL	the size is not a multiple of the block size
+ * -ERANGE	the size is out of range
+ * -ENOENT	there is no such device
+ */
+int zosbd2_resize(struct zosbd2_control *control, uint32_t handle,
+		  uint64_t size);
+
+/*
  * List the handles of all devices, in ascending order.  Writes at most
  * capacity of them and returns how many there are, which may be more.
  */
@@ -168,17 +227,29 @@ int zosbd2_list(struct zosbd2_control *control, uint32_t *handles,
 /* ---- serving ---------------------------------------------------------- */
 
 /*
+ * io_flags of a call.
+ *
+ * FUA		of a write: it must be durable when it returns.  Only set on a
+ *		device with ZOSBD2_DEVICE_FUA
+ * NO_UNMAP	of write zeroes: keep the space, so that a later write to it
+ *		does not run out of it
+ */
+#define ZOSBD2_IO_FUA		(1u << 0)
+#define ZOSBD2_IO_NO_UNMAP	(1u << 1)
+
+/*
  * What a server does.  The callbacks are called from all threads of the
  * server, several at a time; two that overlap in time may cover the same
  * bytes only if whoever uses the device does so.  Offsets and lengths are
  * multiples of the block size and lie inside the device; a call covers at
- * most 1 MiB, a discard possibly more.
+ * most 1 MiB, a discard or write zeroes possibly more.
  *
- * They return 0, or a negative errno, which fails the request.  io_flags is 0
- * today; a bit is only ever set once the server asked for it when it started.
+ * They return 0, or a negative errno, which fails the request.  A bit of
+ * io_flags that is not named above is only ever set once the server asked for
+ * it when it started.
  *
- * A write must be as durable as the server can make it before it returns: the
- * devices of this version have no flush.
+ * On a device without ZOSBD2_DEVICE_FLUSH a write must be as durable as the
+ * server can make it before it returns.
  */
 struct zosbd2_ops {
 	size_t struct_size;	/* set by zosbd2_ops_init() */
@@ -199,10 +270,36 @@ struct zosbd2_ops {
 		       uint32_t io_flags);
 
 	/*
-	 * The module asks the server to shut down.  Optional.  The thread
-	 * goes on serving until the device is destroyed.
+	 * The module asks the server to shut down, since another one takes
+	 * over.  Optional.  Called once by each thread; the threads end by
+	 * themselves once all were asked.
 	 */
 	void (*shutdown)(void *ctx);
+
+	/* since 0.2 */
+
+	/*
+	 * Make durable all writes that returned before this call.  A server
+	 * that has it is one that heeds ZOSBD2_IO_FUA too.  Needed for a
+	 * device with ZOSBD2_DEVICE_FLUSH.
+	 */
+	int (*flush)(void *ctx, uint32_t io_flags);
+
+	/*
+	 * The range reads as zeroes from now on.  Needed for a device with
+	 * ZOSBD2_DEVICE_WRITE_ZEROES.
+	 */
+	int (*write_zeroes)(void *ctx, uint64_t offset, uint64_t length,
+			    uint32_t io_flags);
+
+	/*
+	 * The device is the server's, and no request was fetched yet; in a
+	 * take-over the servers before have nothing in their hands any more.
+	 * Optional.  Called once, by the thread that calls
+	 * zosbd2_server_start(), which fails with the negative errno that this
+	 * returns; requests wait for another server then.
+	 */
+	int (*attached)(void *ctx);
 };
 
 static inline void zosbd2_ops_init(struct zosbd2_ops *ops)
@@ -215,15 +312,26 @@ static inline void zosbd2_ops_init(struct zosbd2_ops *ops)
 struct zosbd2_server_options {
 	size_t struct_size;	/* set by zosbd2_server_options_init() */
 	uint32_t threads;	/* 1 to 256, default 1 */
-	uint32_t node_timeout_ms; /* how long to wait for the device's node to
-				 * appear below /dev, default 5000 */
+	uint32_t node_timeout_ms; /* without effect since 0.2: serving does not
+				 * open the device's node any more */
 	int wake_signal;	/* lets zosbd2_server_stop() interrupt the
 				 * server's threads; the caller must have
 				 * installed a handler for it (an empty one
 				 * will do), and it must not be SIGURG.
 				 * Default 0: none */
-	uint32_t flags;		/* none yet */
+	uint32_t flags;		/* ZOSBD2_SERVER_* */
+	/* since 0.2 */
+	uint32_t take_over_timeout_ms; /* how long the servers before may take
+				 * to hand in what they have, default 5000 */
+	uint32_t reserved;	/* 0 */
 };
+
+/*
+ * Take the device over from the servers that it has.  New requests wait until
+ * those have handed in what they have; none fails.  Servers of this library
+ * end then.  The device need not have any.
+ */
+#define ZOSBD2_SERVER_TAKE_OVER		(1u << 0)
 
 static inline void
 zosbd2_server_options_init(struct zosbd2_server_options *options)
@@ -241,13 +349,20 @@ struct zosbd2_server;
  * may be NULL.  Several servers, in several processes too, may serve one
  * device.
  *
+ * A server does not open the block device.  It may end at any time, with dirty
+ * data in the page cache too: requests wait for the next server, or fail, as
+ * the device's recovery policy says.
+ *
  * The threads block all signals but wake_signal and those that report a fault
  * of their own.  They mark themselves as part of the I/O path (see
  * PR_SET_IO_FLUSHER in prctl(2)) where they may, so that memory they allocate
  * never waits for the very device that they serve.
  *
  * -ENOENT	there is no such device
- * -ETIMEDOUT	its node did not appear below /dev, or is of another device
+ * -EOPNOTSUPP	the device has a feature for which ops has no callback
+ * -ETIMEDOUT	the servers before did not hand in what they have in time, and
+ *		go on as before
+ * -EINTR	a signal came during a take-over; they go on as before
  * -EACCES, -EPERM  the caller lacks CAP_SYS_ADMIN
  */
 int zosbd2_server_start(struct zosbd2_control *control, uint32_t handle,
@@ -268,9 +383,7 @@ int zosbd2_server_fd(const struct zosbd2_server *server);
  * an answer can only be handed in together with a wait for the next request,
  * which is served in turn.
  *
- * The last close of a device writes back what is still in the page cache and
- * waits for somebody to serve that.  Stop a server only if the device is idle
- * or has another one.
+ * Requests that come later are for the next server, see enum zosbd2_recover.
  *
  * A server whose device is destroyed ends without this call.
  *
@@ -278,10 +391,26 @@ int zosbd2_server_fd(const struct zosbd2_server *server);
  */
 int zosbd2_server_stop(struct zosbd2_server *server);
 
+/* Why a server ended. */
+enum zosbd2_end {
+	ZOSBD2_END_NONE = 0,	/* it serves */
+	ZOSBD2_END_STOPPED = 1,	/* zosbd2_server_stop() */
+	ZOSBD2_END_TAKEN_OVER = 2, /* another server serves the device now */
+	ZOSBD2_END_GONE = 3,	/* the device was destroyed */
+	ZOSBD2_END_FAILED = 4	/* zosbd2_server_join() returns the errno */
+};
+
+/*
+ * Why a server ended: something else than NONE from when zosbd2_server_fd()
+ * polls readable.  To be asked before the join, which frees the server.
+ */
+enum zosbd2_end zosbd2_server_end(const struct zosbd2_server *server);
+
 /*
  * Wait until every thread has ended, and free the server.  Not from a
- * callback.  Returns 0 when all ended because the device is gone or because
- * they were asked to, else the negative errno of the first that failed.
+ * callback.  Returns 0 when all ended because the device is gone, because
+ * another server took over, or because they were asked to, else the negative
+ * errno of the first that failed.
  */
 int zosbd2_server_join(struct zosbd2_server *server);
 
@@ -293,7 +422,8 @@ enum zosbd2_attempt {
 	ZOSBD2_ATTEMPT_CREATE = 2,
 	ZOSBD2_ATTEMPT_DESTROY = 3,
 	ZOSBD2_ATTEMPT_FIND = 4,	/* lookup, status, list, ping */
-	ZOSBD2_ATTEMPT_SERVE = 5
+	ZOSBD2_ATTEMPT_SERVE = 5,
+	ZOSBD2_ATTEMPT_RESIZE = 6	/* since 0.2 */
 };
 
 /*

@@ -22,6 +22,9 @@ static const char *explain_open(int error)
 	case -ENODEV:
 		return "/dev/zosbd2ctl is there but the kernel module does not answer: "
 		       "load it with \"modprobe zosbd2\" as root";
+	case -EPROTONOSUPPORT:
+		return "the kernel module that is loaded is older than this program: unload it and "
+		       "load the one that came with it";
 	default:
 		return "";
 	}
@@ -42,6 +45,9 @@ static const char *explain_create(int error)
 		       "a multiple of 4096 bytes, and the module limits how many devices exist";
 	case -EMFILE:
 		return "there are as many devices as the module allows: destroy one first";
+	case -EOPNOTSUPP:
+		return "the kernel module does not know one of the device's features: is it older "
+		       "than this program?";
 	default:
 		return "";
 	}
@@ -66,9 +72,26 @@ static const char *explain_serve(int error)
 	case -ENOENT:
 		return "the device was destroyed before it was served";
 	case -ETIMEDOUT:
-		return "its node did not appear below /dev: is devtmpfs mounted there?";
+		return "the server that it has did not hand in what it was working on in time, and "
+		       "goes on: see what holds it up, and try again";
+	case -EOPNOTSUPP:
+		return "it has a feature (\"zosbd2ctl status\" tells) that this server lacks";
 	default:
 		return "";
+	}
+}
+
+static const char *explain_resize(int error)
+{
+	switch (error) {
+	case -EBUSY:
+		return "a device shrinks only while nobody has it open or mounted";
+	case -ERANGE:
+		return "the size must be 4 MiB to 12 TiB";
+	case -EINVAL:
+		return "the size must be a multiple of 4096 bytes";
+	default:
+		return explain_destroy(error);
 	}
 }
 
@@ -87,6 +110,8 @@ ZOSBD2_EXPORT const char *zosbd2_explain(enum zosbd2_attempt attempt, int error)
 		return explain_destroy(error);
 	case ZOSBD2_ATTEMPT_SERVE:
 		return explain_serve(error);
+	case ZOSBD2_ATTEMPT_RESIZE:
+		return explain_resize(error);
 	default:
 		return "";
 	}

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* The control node: what can be asked of the module about its devices. */
+/* The control node: finding devices and destroying them. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -9,19 +9,25 @@
 #include <unistd.h>
 
 #include <linux/zosbd2.h>
+#include <linux/zosbd2_ext.h>
 
 #include "control.h"
 #include "export.h"
-#include "versioned.h"
+#include "name.h"
 #include "zosbd2.h"
 
-#define DEFAULT_TIMEOUT_SECONDS 60
+/* A module from before the extension knows nothing of its calls. */
+static int control_check(struct zosbd2_control *control)
+{
+	struct zosbd2_ext_info info = { 0 };
+	int error;
 
-_Static_assert(ZOSBD2_NAME_SIZE == ZOSBD2_NAME_LEN, "names fit the module's");
-
-/* What the structures were when they were first published. */
-#define FIRST_PARAMS_SIZE sizeof(struct zosbd2_params)
-#define FIRST_INFO_SIZE sizeof(struct zosbd2_info)
+	error = zosbd2_ping(control);
+	if (error)
+		return error == -ENOTTY ? -ENODEV : error;
+	error = control_call(control, ZOSBD2_IOC_GET_INFO, &info);
+	return error == -EINVAL ? -EPROTONOSUPPORT : error;
+}
 
 ZOSBD2_EXPORT int zosbd2_open(struct zosbd2_control **control)
 {
@@ -40,10 +46,10 @@ ZOSBD2_EXPORT int zosbd2_open(struct zosbd2_control **control)
 		return error == -ENXIO ? -ENODEV : error;
 	}
 	/* Anything may lie at that path; only the module answers. */
-	error = zosbd2_ping(opened);
+	error = control_check(opened);
 	if (error) {
 		zosbd2_close(opened);
-		return error == -ENOTTY ? -ENODEV : error;
+		return error;
 	}
 	*control = opened;
 	return 0;
@@ -57,8 +63,8 @@ ZOSBD2_EXPORT void zosbd2_close(struct zosbd2_control *control)
 	free(control);
 }
 
-static int control_call(struct zosbd2_control *control, unsigned long number,
-			void *argument)
+int control_call(struct zosbd2_control *control, unsigned long number,
+		 void *argument)
 {
 	int result;
 
@@ -71,57 +77,6 @@ static int control_call(struct zosbd2_control *control, unsigned long number,
 ZOSBD2_EXPORT int zosbd2_ping(struct zosbd2_control *control)
 {
 	return control_call(control, ZOSBD2_IOCTL_PING, NULL);
-}
-
-static int copy_name(char room[static ZOSBD2_NAME_LEN], const char *name)
-{
-	size_t length;
-
-	if (!name || !*name)
-		return -EINVAL;
-	length = strnlen(name, ZOSBD2_NAME_LEN);
-	if (length == ZOSBD2_NAME_LEN)
-		return -ENAMETOOLONG;
-	memset(room, 0, ZOSBD2_NAME_LEN);
-	memcpy(room, name, length);
-	return 0;
-}
-
-ZOSBD2_EXPORT int zosbd2_create(struct zosbd2_control *control,
-				const struct zosbd2_params *params,
-				uint32_t *handle)
-{
-	struct zosbd2_create create = { 0 };
-	struct zosbd2_params ours;
-	int error;
-
-	error = versioned_copy_in(&ours, sizeof(ours), FIRST_PARAMS_SIZE,
-				  params);
-	if (error)
-		return error;
-	if (ours.flags)
-		return -EINVAL;
-	error = copy_name(create.device_name, ours.name);
-	if (error)
-		return error;
-	create.block_size = ours.block_size ? ours.block_size :
-					      ZOSBD2_BLOCK_SIZE;
-	if (ours.size % create.block_size)
-		return -EINVAL;
-	create.number_of_blocks = ours.size / create.block_size;
-	create.timeout_seconds = ours.timeout_seconds ? ours.timeout_seconds :
-							DEFAULT_TIMEOUT_SECONDS;
-	create.max_segments_per_request = ours.max_segments;
-
-	error = control_call(control, ZOSBD2_IOCTL_CREATE_DEVICE, &create);
-	/* The module says EINVAL to one device too many as well. */
-	if (error == -EINVAL &&
-	    zosbd2_list(control, NULL, 0) >= ZOSBD2_MAX_DEVICES)
-		return -EMFILE;
-	if (error)
-		return error;
-	*handle = create.handle_id;
-	return 0;
 }
 
 static uint64_t milliseconds_now(void)
@@ -174,7 +129,7 @@ ZOSBD2_EXPORT int zosbd2_destroy_by_name(struct zosbd2_control *control,
 
 	if (flags & ~ZOSBD2_DESTROY_FORCE)
 		return -EINVAL;
-	error = copy_name(destroy.device_name, name);
+	error = name_copy(destroy.device_name, name);
 	if (error)
 		return error;
 	return destroy_call(control, ZOSBD2_IOCTL_DESTROY_DEVICE_BY_NAME,
@@ -200,33 +155,13 @@ ZOSBD2_EXPORT int zosbd2_lookup(struct zosbd2_control *control,
 	struct zosbd2_get_handle get = { 0 };
 	int error;
 
-	error = copy_name(get.device_name, name);
+	error = name_copy(get.device_name, name);
 	if (!error)
 		error = control_call(control,
 				     ZOSBD2_IOCTL_GET_HANDLE_ID_BY_NAME, &get);
 	if (!error)
 		*handle = get.handle_id;
 	return error;
-}
-
-ZOSBD2_EXPORT int zosbd2_status(struct zosbd2_control *control,
-				uint32_t handle, struct zosbd2_info *info)
-{
-	struct zosbd2_device_status status = { .handle_id_request = handle };
-	struct zosbd2_info ours = { 0 };
-	int error;
-
-	error = control_call(control, ZOSBD2_IOCTL_STATUS_DEVICE_STATUS,
-			     &status);
-	if (error)
-		return error;
-	ours.handle = status.handle_id;
-	ours.size = status.size_in_bytes;
-	ours.block_size = status.block_size;
-	ours.timeout_ms = status.timeout_milliseconds;
-	ours.max_segments = status.max_segments_per_request;
-	memcpy(ours.name, status.device_name, sizeof(ours.name) - 1);
-	return versioned_copy_out(info, &ours, sizeof(ours), FIRST_INFO_SIZE);
 }
 
 ZOSBD2_EXPORT int zosbd2_list(struct zosbd2_control *control,

@@ -6,4 +6,8 @@ struct zosbd2_control {
 	int fd;
 };
 
+/* A call on the control node, repeated when a signal comes: 0 or -errno. */
+int control_call(struct zosbd2_control *control, unsigned long number,
+		 void *argument);
+
 #endif

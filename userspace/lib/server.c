@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* A server: the threads of a service, from start to join. */
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -12,7 +13,7 @@
 #include <unistd.h>
 
 #include "export.h"
-#include "node.h"
+#include "session.h"
 #include "versioned.h"
 #include "worker.h"
 #include "zosbd2.h"
@@ -22,11 +23,12 @@
 #endif
 
 #define MAX_THREADS 256
-#define DEFAULT_NODE_TIMEOUT_MS 5000
+#define DEFAULT_TAKE_OVER_TIMEOUT_MS 5000
 #define NUDGE_MS 20
 
-#define FIRST_OPS_SIZE sizeof(struct zosbd2_ops)
-#define FIRST_OPTIONS_SIZE sizeof(struct zosbd2_server_options)
+#define FIRST_OPS_SIZE offsetof(struct zosbd2_ops, flush)
+#define FIRST_OPTIONS_SIZE \
+	offsetof(struct zosbd2_server_options, take_over_timeout_ms)
 
 struct worker {
 	struct zosbd2_server *server;
@@ -41,11 +43,13 @@ struct zosbd2_server {
 	struct zosbd2_server_options options;
 	int ended_fd;		/* eventfd, signalled by the last worker */
 
-	pthread_mutex_t lock;	/* protects the four fields below */
+	pthread_mutex_t lock;	/* protects the fields up to ended */
 	pthread_cond_t changed;	/* gate or running changed */
 	enum gate gate;
 	uint32_t running;	/* workers that have not ended */
 	int first_error;
+	atomic_int ended;	/* enum zosbd2_end of the workers that have;
+				 * readable without lock when none is left */
 
 	uint32_t started;	/* threads to join; the starting thread's */
 	struct worker workers[];
@@ -61,13 +65,24 @@ static void join_io_path(void)
 	prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0);
 }
 
+/* A failure outweighs all, and the end of the device what came before it. */
+static void note_end(struct zosbd2_server *server, int end)
+{
+	if (end < 0 && !server->first_error)
+		server->first_error = end;
+	if (end < 0)
+		end = ZOSBD2_END_FAILED;
+	if (end > atomic_load(&server->ended))
+		atomic_store(&server->ended, end);
+}
+
 static void *worker_thread(void *argument)
 {
 	struct worker *worker = argument;
 	struct zosbd2_server *server = worker->server;
 	const uint64_t one = 1;
+	int end = ZOSBD2_END_STOPPED;
 	bool last;
-	int error = 0;
 
 	/*
 	 * All threads exist before the first fetches a request: a start that
@@ -81,12 +96,12 @@ static void *worker_thread(void *argument)
 
 	if (go) {
 		join_io_path();
-		error = worker_run(&server->service, &worker->exchange);
+		end = worker_run(&server->service, &worker->exchange);
+		retirement_leave(&server->service.retirement);
 	}
 
 	pthread_mutex_lock(&server->lock);
-	if (error && !server->first_error)
-		server->first_error = error;
+	note_end(server, end);
 	last = --server->running == 0;
 	pthread_cond_broadcast(&server->changed);
 	pthread_mutex_unlock(&server->lock);
@@ -120,6 +135,7 @@ static void server_free(struct zosbd2_server *server)
 		close(server->service.fd);
 	if (server->ended_fd >= 0)
 		close(server->ended_fd);
+	retirement_destroy(&server->service.retirement);
 	pthread_cond_destroy(&server->changed);
 	pthread_mutex_destroy(&server->lock);
 	free(server);
@@ -179,6 +195,12 @@ static int init_waiting(struct zosbd2_server *server)
 		error = -pthread_cond_init(&server->changed, &monotonic);
 		pthread_condattr_destroy(&monotonic);
 	}
+	if (!error) {
+		error = retirement_init(&server->service.retirement,
+					server->options.threads);
+		if (error)
+			pthread_cond_destroy(&server->changed);
+	}
 	if (error)
 		pthread_mutex_destroy(&server->lock);
 	return error;
@@ -197,17 +219,20 @@ static int read_options(const struct zosbd2_server_options *callers,
 		return error;
 	if (!options->threads)
 		options->threads = 1;
-	if (!options->node_timeout_ms)
-		options->node_timeout_ms = DEFAULT_NODE_TIMEOUT_MS;
-	if (options->flags || options->threads > MAX_THREADS ||
+	if (!options->take_over_timeout_ms)
+		options->take_over_timeout_ms = DEFAULT_TAKE_OVER_TIMEOUT_MS;
+	if (options->flags & ~ZOSBD2_SERVER_TAKE_OVER ||
+	    options->threads > MAX_THREADS || options->reserved ||
 	    options->wake_signal < 0 || options->wake_signal > SIGRTMAX ||
 	    options->wake_signal == SIGURG)
 		return -EINVAL;
 	return 0;
 }
 
-static int server_fill(struct zosbd2_server *server, const char *name)
+static int server_fill(struct zosbd2_server *server,
+		       struct zosbd2_control *control)
 {
+	struct service *service = &server->service;
 	int error;
 
 	server->ended_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -218,9 +243,17 @@ static int server_fill(struct zosbd2_server *server, const char *name)
 		if (error)
 			return error;
 	}
-	server->service.fd = node_open(name, server->options.node_timeout_ms);
-	if (server->service.fd < 0)
-		return server->service.fd;
+	service->fd = session_open(control, service->handle, &service->ops,
+				   server->options.flags &
+					   ZOSBD2_SERVER_TAKE_OVER,
+				   server->options.take_over_timeout_ms);
+	if (service->fd < 0)
+		return service->fd;
+	if (service->ops.attached) {
+		error = service->ops.attached(service->ctx);
+		if (error)
+			return error < 0 ? error : -EIO;
+	}
 	return start_threads(server);
 }
 
@@ -232,7 +265,6 @@ zosbd2_server_start(struct zosbd2_control *control, uint32_t handle,
 {
 	struct zosbd2_server_options options;
 	struct zosbd2_server *server;
-	struct zosbd2_info info;
 	struct zosbd2_ops ours;
 	int error;
 
@@ -245,33 +277,25 @@ zosbd2_server_start(struct zosbd2_control *control, uint32_t handle,
 		return error;
 	if (!ours.read || !ours.write)
 		return -EINVAL;
-	zosbd2_info_init(&info);
-	error = zosbd2_status(control, handle, &info);
-	if (error)
-		return error;
 
 	server = calloc(1, sizeof(*server) +
 				   options.threads * sizeof(struct worker));
 	if (!server)
 		return -ENOMEM;
+	server->options = options;
 	error = init_waiting(server);
 	if (error) {
 		free(server);
 		return error;
 	}
-	server->options = options;
 	server->service.ops = ours;
 	server->service.ctx = ctx;
 	server->service.handle = handle;
 	server->service.fd = -1;
 	server->ended_fd = -1;
-	error = server_fill(server, info.name);
+	error = server_fill(server, control);
 	if (error) {
 		server_free(server);
-		/* No node, because it was destroyed meanwhile? */
-		if (error == -ETIMEDOUT &&
-		    zosbd2_status(control, handle, &info) == -ENOENT)
-			return -ENOENT;
 		return error;
 	}
 	*started = server;
@@ -281,6 +305,16 @@ zosbd2_server_start(struct zosbd2_control *control, uint32_t handle,
 ZOSBD2_EXPORT int zosbd2_server_fd(const struct zosbd2_server *server)
 {
 	return server->ended_fd;
+}
+
+ZOSBD2_EXPORT enum zosbd2_end
+zosbd2_server_end(const struct zosbd2_server *server)
+{
+	struct pollfd ended = { .fd = server->ended_fd, .events = POLLIN };
+
+	if (poll(&ended, 1, 0) <= 0)
+		return ZOSBD2_END_NONE;
+	return (enum zosbd2_end)atomic_load(&server->ended);
 }
 
 /*
@@ -300,6 +334,7 @@ ZOSBD2_EXPORT int zosbd2_server_stop(struct zosbd2_server *server)
 	if (!server->options.wake_signal)
 		return -EOPNOTSUPP;
 	atomic_store(&server->service.stop, true);
+	retirement_open(&server->service.retirement);
 	nudge(server);
 	return 0;
 }

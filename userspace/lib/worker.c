@@ -8,9 +8,12 @@
 #include <unistd.h>
 
 #include <linux/zosbd2.h>
+#include <linux/zosbd2_ext.h>
 
 _Static_assert(sizeof(struct zosbd2_operation) == ZOSBD2_OPERATION_SIZE,
 	       "the data starts directly behind the operation");
+_Static_assert(ZOSBD2_IO_FUA == ZOSBD2_REQUEST_FUA, "FUA");
+_Static_assert(ZOSBD2_IO_NO_UNMAP == ZOSBD2_REQUEST_NO_UNMAP, "NO_UNMAP");
 
 /*
  * The data lies 4152 bytes into the buffer.  Starting the buffer that much
@@ -42,20 +45,31 @@ void exchange_destroy(struct exchange *exchange)
 	exchange->map = NULL;
 }
 
+/* The bits that the library knows what to promise about. */
+static uint32_t io_flags(const struct exchange *exchange)
+{
+	return exchange->operation->request.flags &
+	       (ZOSBD2_IO_FUA | ZOSBD2_IO_NO_UNMAP);
+}
+
 static int serve_run(struct service *service, uint32_t kind, uint64_t start,
-		     uint64_t length, unsigned char *data)
+		     uint64_t length, unsigned char *data, uint32_t flags)
 {
 	const struct zosbd2_ops *ops = &service->ops;
 
 	switch (kind) {
 	case ZOSBD2_OP_READ_REQUEST:
-		return ops->read(service->ctx, start, data, length, 0);
+		return ops->read(service->ctx, start, data, length, flags);
 	case ZOSBD2_OP_WRITE_REQUEST:
-		return ops->write(service->ctx, start, data, length, 0);
+		return ops->write(service->ctx, start, data, length, flags);
+	case ZOSBD2_OP_WRITE_ZEROES_REQUEST:
+		if (!ops->write_zeroes)
+			return -EOPNOTSUPP;
+		return ops->write_zeroes(service->ctx, start, length, flags);
 	default:
 		if (!ops->discard)
 			return -EOPNOTSUPP;
-		return ops->discard(service->ctx, start, length, 0);
+		return ops->discard(service->ctx, start, length, flags);
 	}
 }
 
@@ -66,7 +80,9 @@ static int serve_segments(struct service *service, struct exchange *exchange,
 	const struct zosbd2_operation *operation = exchange->operation;
 	const struct zosbd2_segment *segments = operation->segments;
 	const uint32_t count = operation->request.number_of_segments;
-	const bool has_data = kind != ZOSBD2_OP_DISCARD_REQUEST;
+	const bool has_data = kind == ZOSBD2_OP_READ_REQUEST ||
+			      kind == ZOSBD2_OP_WRITE_REQUEST;
+	const uint32_t flags = io_flags(exchange);
 	uint64_t start, length, done = 0;
 	uint32_t at = 0;
 	int error;
@@ -82,12 +98,38 @@ static int serve_segments(struct service *service, struct exchange *exchange,
 		if (has_data && length > ZOSBD2_MAX_DATA_BYTES - done)
 			return -EPROTO;
 		error = serve_run(service, kind, start, length,
-				  exchange->data + (has_data ? done : 0));
+				  exchange->data + (has_data ? done : 0), flags);
 		if (error)
 			return error < 0 ? error : -EIO;
 		done += length;
 	}
 	return done == operation->request.total_length ? 0 : -EPROTO;
+}
+
+static int serve_flush(struct service *service, const struct exchange *exchange)
+{
+	int error;
+
+	if (!service->ops.flush)
+		return -EOPNOTSUPP;
+	error = service->ops.flush(service->ctx, io_flags(exchange));
+	return error > 0 ? -EIO : error;
+}
+
+static uint32_t response_to(uint32_t kind)
+{
+	switch (kind) {
+	case ZOSBD2_OP_READ_REQUEST:
+		return ZOSBD2_OP_READ_RESPONSE;
+	case ZOSBD2_OP_WRITE_REQUEST:
+		return ZOSBD2_OP_WRITE_RESPONSE;
+	case ZOSBD2_OP_FLUSH_REQUEST:
+		return ZOSBD2_OP_FLUSH_RESPONSE;
+	case ZOSBD2_OP_WRITE_ZEROES_REQUEST:
+		return ZOSBD2_OP_WRITE_ZEROES_RESPONSE;
+	default:
+		return ZOSBD2_OP_DISCARD_RESPONSE;
+	}
 }
 
 static void serve_request(struct service *service, struct exchange *exchange)
@@ -96,18 +138,10 @@ static void serve_request(struct service *service, struct exchange *exchange)
 	const uint32_t kind = operation->header.operation;
 
 	/* total_length and operation_id go back as they came. */
-	operation->error = serve_segments(service, exchange, kind);
-	switch (kind) {
-	case ZOSBD2_OP_READ_REQUEST:
-		operation->header.operation = ZOSBD2_OP_READ_RESPONSE;
-		break;
-	case ZOSBD2_OP_WRITE_REQUEST:
-		operation->header.operation = ZOSBD2_OP_WRITE_RESPONSE;
-		break;
-	default:
-		operation->header.operation = ZOSBD2_OP_DISCARD_RESPONSE;
-		break;
-	}
+	operation->error = kind == ZOSBD2_OP_FLUSH_REQUEST ?
+				   serve_flush(service, exchange) :
+				   serve_segments(service, exchange, kind);
+	operation->header.operation = response_to(kind);
 }
 
 static void nothing_to_answer(struct zosbd2_operation *operation)
@@ -117,47 +151,73 @@ static void nothing_to_answer(struct zosbd2_operation *operation)
 	operation->error = 0;
 }
 
-/* Whether a message was the last one. */
-static bool take_message(struct service *service, struct exchange *exchange)
+/* Nothing is in the thread's hands.  Returns how it ends, or NONE. */
+static enum zosbd2_end take_signal(struct service *service,
+				   const struct zosbd2_operation *operation)
+{
+	if (operation->signal.signal_action != ZOSBD2_SIGNAL_SHUTDOWN)
+		return ZOSBD2_END_NONE;
+	if (service->ops.shutdown)
+		service->ops.shutdown(service->ctx);
+	return retirement_wait(&service->retirement) ? ZOSBD2_END_TAKEN_OVER :
+						       ZOSBD2_END_NONE;
+}
+
+/*
+ * Act on what a call brought.  was_retiring: when the call was made, another
+ * thread had been told that the server is retired.
+ */
+static enum zosbd2_end take_message(struct service *service,
+				    struct exchange *exchange,
+				    bool was_retiring)
 {
 	struct zosbd2_operation *operation = exchange->operation;
+	enum zosbd2_end end = ZOSBD2_END_NONE;
 
 	switch (operation->header.operation) {
 	case ZOSBD2_OP_DEVICE_GONE:
-		return true;
+		/* Those that wait are to hear it too. */
+		retirement_give_up(&service->retirement);
+		return ZOSBD2_END_GONE;
 	case ZOSBD2_OP_READ_REQUEST:
 	case ZOSBD2_OP_WRITE_REQUEST:
 	case ZOSBD2_OP_DISCARD_REQUEST:
+	case ZOSBD2_OP_FLUSH_REQUEST:
+	case ZOSBD2_OP_WRITE_ZEROES_REQUEST:
+		if (was_retiring)
+			retirement_give_up(&service->retirement);
 		serve_request(service, exchange);
-		return false;
+		return ZOSBD2_END_NONE;
 	case ZOSBD2_OP_SIGNAL:
-		if (operation->signal.signal_action == ZOSBD2_SIGNAL_SHUTDOWN &&
-		    service->ops.shutdown)
-			service->ops.shutdown(service->ctx);
+		end = take_signal(service, operation);
 		break;
 	default:
 		/* ZOSBD2_OP_NO_REQUEST: call again. */
 		break;
 	}
 	nothing_to_answer(operation);
-	return false;
+	return end;
 }
 
 int worker_run(struct service *service, struct exchange *exchange)
 {
 	struct zosbd2_operation *operation = exchange->operation;
+	enum zosbd2_end end;
+	bool was_retiring;
 
 	nothing_to_answer(operation);
 	for (;;) {
 		/* Never leave with an answer in hand. */
 		if (operation->header.operation == ZOSBD2_OP_NO_RESPONSE &&
 		    atomic_load_explicit(&service->stop, memory_order_relaxed))
-			return 0;
+			return ZOSBD2_END_STOPPED;
 		operation->handle_id = service->handle;
+		was_retiring = retirement_begun(&service->retirement);
 		if (ioctl(service->fd, ZOSBD2_IOCTL_DEVICE_OPERATION,
 			  operation) == 0) {
-			if (take_message(service, exchange))
-				return 0;
+			end = take_message(service, exchange, was_retiring);
+			if (end)
+				return end;
 			continue;
 		}
 		switch (errno) {
@@ -171,7 +231,8 @@ int worker_run(struct service *service, struct exchange *exchange)
 				nothing_to_answer(operation);
 			break;
 		case ENOENT:
-			return 0;
+			retirement_give_up(&service->retirement);
+			return ZOSBD2_END_GONE;
 		default:
 			return -errno;
 		}

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "retirement.h"
 #include "zosbd2.h"
 
 struct zosbd2_operation;
@@ -15,8 +16,9 @@ struct zosbd2_operation;
 struct service {
 	struct zosbd2_ops ops;
 	void *ctx;
-	int fd;			/* the block device */
+	int fd;			/* the session */
 	uint32_t handle;
+	struct retirement retirement;
 	atomic_bool stop;	/* set once, by zosbd2_server_stop() */
 };
 
@@ -31,7 +33,10 @@ struct exchange {
 int exchange_init(struct exchange *exchange);
 void exchange_destroy(struct exchange *exchange);
 
-/* Serve until the device is gone or a stop takes effect: 0, else -errno. */
+/*
+ * Serve until the device is gone, another server takes it over, or a stop
+ * takes effect: an enum zosbd2_end, or -errno.
+ */
 int worker_run(struct service *service, struct exchange *exchange);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Numbers as people write them. */
-#ifndef ZOSBD2_RAMDISK_SIZE_H
-#define ZOSBD2_RAMDISK_SIZE_H
+#ifndef ZOSBD2_CLI_SIZE_H
+#define ZOSBD2_CLI_SIZE_H
 
 #include <stdbool.h>
 #include <stdint.h>
