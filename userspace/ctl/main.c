@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* zosbd2ctl: look at block devices served from userspace, and destroy them. */
+/* zosbd2ctl: look at block devices served from userspace, resize and destroy them. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <getopt.h>
@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "arguments.h"
 #include "device.h"
 #include "failure.h"
 #include "print.h"
@@ -19,11 +20,15 @@
 static const char help[] =
 	"Usage: zosbd2ctl list [--json]\n"
 	"       zosbd2ctl status [NAME] [--json]\n"
+	"       zosbd2ctl resize NAME SIZE\n"
 	"       zosbd2ctl destroy NAME|--all [--force]\n"
 	"\n"
 	"  list     one line for each device\n"
 	"  status   everything about one device, or about all, with the counters that\n"
 	"           the module keeps\n"
+	"  resize   give a device another size: bytes, or a number with K, M, G or T.  Its\n"
+	"           server must be able to serve that.  It shrinks only while nobody has\n"
+	"           it open\n"
 	"  destroy  write everything back and destroy the device; its servers end.\n"
 	"           Refused while it is open or mounted\n"
 	"\n"
@@ -38,6 +43,7 @@ static const char help[] =
 struct command_line {
 	const char *command;
 	const char *name;	/* or NULL */
+	const char *size;	/* or NULL */
 	bool json, all, force;
 };
 
@@ -85,6 +91,8 @@ static bool read_command_line(struct command_line *line, int argc, char **argv,
 		line->command = argv[optind++];
 	if (optind < argc)
 		line->name = argv[optind++];
+	if (optind < argc && !strcmp(line->command, "resize"))
+		line->size = argv[optind++];
 	if (!line->command)
 		*status = report_usage("no command given");
 	else if (optind < argc)
@@ -184,16 +192,39 @@ static enum exit_status destroy(struct zosbd2_control *control,
 	return STATUS_OK;
 }
 
+static enum exit_status resize(struct zosbd2_control *control,
+			       const struct command_line *line)
+{
+	enum exit_status status;
+	uint32_t handle;
+	uint64_t size;
+	int error;
+
+	status = read_size(&size, line->size);
+	if (status != STATUS_OK)
+		return status;
+	error = zosbd2_lookup(control, line->name, &handle);
+	if (!error)
+		error = zosbd2_resize(control, handle, size);
+	if (error)
+		return report_failure(ZOSBD2_ATTEMPT_RESIZE, error, "resize",
+				      line->name);
+	return STATUS_OK;
+}
+
 /* What is wrong with a command line whose words are all known. */
 static enum exit_status check(const struct command_line *line)
 {
 	const bool destroys = !strcmp(line->command, "destroy");
+	const bool resizes = !strcmp(line->command, "resize");
 
-	if (!destroys && strcmp(line->command, "list") &&
+	if (!destroys && !resizes && strcmp(line->command, "list") &&
 	    strcmp(line->command, "status"))
 		return report_usage("unknown command \"%s\"", line->command);
-	if (destroys && line->json)
-		return report_usage("destroy has no --json");
+	if ((destroys || resizes) && line->json)
+		return report_usage("%s has no --json", line->command);
+	if (resizes && !line->size)
+		return report_usage("resize takes a name and a size");
 	if (destroys && !line->name == !line->all)
 		return report_usage("destroy takes a name or --all");
 	if (!destroys && (line->all || line->force))
@@ -221,6 +252,8 @@ int main(int argc, char **argv)
 				      "/dev/zosbd2ctl");
 	if (!strcmp(line.command, "destroy"))
 		status = destroy(control, &line);
+	else if (!strcmp(line.command, "resize"))
+		status = resize(control, &line);
 	else if (line.name)
 		status = show_one(control, line.json, line.name);
 	else

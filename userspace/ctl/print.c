@@ -2,7 +2,11 @@
 #include "print.h"
 
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
+
+#include "arguments.h"
 
 struct size_text {
 	char text[24];
@@ -38,6 +42,50 @@ void print_table(const struct device *devices, size_t count)
 	}
 }
 
+static const struct {
+	uint64_t feature;
+	const char *name;
+} features[] = {
+	{ ZOSBD2_DEVICE_FLUSH, "flush" },
+	{ ZOSBD2_DEVICE_FUA, "fua" },
+	{ ZOSBD2_DEVICE_WRITE_ZEROES, "write_zeroes" },
+	{ ZOSBD2_DEVICE_READ_ONLY, "read_only" },
+	{ ZOSBD2_DEVICE_PARTITIONS, "partitions" },
+};
+
+#define FEATURES (sizeof(features) / sizeof(*features))
+
+static void print_features(uint64_t of_device)
+{
+	printf("  %-28s", "features");
+	for (size_t at = 0; at < FEATURES; at++)
+		if (of_device & features[at].feature)
+			printf(" %s", features[at].name);
+	printf(of_device ? "\n" : " none\n");
+}
+
+static void print_json_features(uint64_t of_device)
+{
+	bool first = true;
+
+	printf("[");
+	for (size_t at = 0; at < FEATURES; at++) {
+		if (!(of_device & features[at].feature))
+			continue;
+		printf("%s\"%s\"", first ? "" : ", ", features[at].name);
+		first = false;
+	}
+	printf("]");
+}
+
+/* The module has these among its counters too. */
+static bool is_told_already(const struct counter *counter)
+{
+	return !strcmp(counter->name, "handle") ||
+	       !strcmp(counter->name, "recovery") ||
+	       !strcmp(counter->name, "servers");
+}
+
 void print_details(const struct device *device)
 {
 	const struct zosbd2_info *info = &device->info;
@@ -49,9 +97,13 @@ void print_details(const struct device *device)
 	printf("  %-28s %u bytes\n", "block size", info->block_size);
 	printf("  %-28s %u ms\n", "time-out", info->timeout_ms);
 	printf("  %-28s %u\n", "segments per request", info->max_segments);
+	print_features(info->features);
+	printf("  %-28s %s\n", "recovery", recovery_name(info->recovery));
+	printf("  %-28s %u\n", "servers", info->servers);
 	for (size_t at = 0; at < device->counter_count; at++)
-		printf("  %-28s %s\n", device->counters[at].name,
-		       device->counters[at].value);
+		if (!is_told_already(&device->counters[at]))
+			printf("  %-28s %s\n", device->counters[at].name,
+			       device->counters[at].value);
 }
 
 static void print_json_string(const char *text)
@@ -97,9 +149,12 @@ void print_json(const struct device *device)
 	print_json_string(info->name);
 	printf(", \"size_bytes\": %" PRIu64
 	       ", \"block_size_bytes\": %u, \"timeout_ms\": %u"
-	       ", \"max_segments_per_request\": %u, \"counters\": ",
+	       ", \"max_segments_per_request\": %u, \"features\": ",
 	       info->size, info->block_size, info->timeout_ms,
 	       info->max_segments);
+	print_json_features(info->features);
+	printf(", \"recovery\": \"%s\", \"servers\": %u, \"counters\": ",
+	       recovery_name(info->recovery), info->servers);
 	print_json_counters(device);
 	printf("}");
 }

@@ -3,250 +3,297 @@
  * zosbd2_sample_ramdisk: a RAM disk served from userspace, and a sample of how
  * to use libzosbd2.
  */
-#define _GNU_SOURCE
+#define _GNU_SOURCE /* program_invocation_short_name */
 #include <errno.h>
-#include <poll.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/signalfd.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "adopt.h"
+#include "claim.h"
 #include "failure.h"
 #include "options.h"
+#include "segment.h"
+#include "serving.h"
 #include "store.h"
 #include "zosbd2.h"
 
-/* How long a device may be open (udev looks into each) before it is in use. */
-#define PATIENCE_MS 3000
-/* How often an unforced destroy is tried again in that time. */
-#define RETRY_MS 50
+#define DEFAULT_SIZE (UINT64_C(4) << 30)
 
 static int serve_read(void *ctx, uint64_t offset, void *buffer, size_t length,
 		      uint32_t io_flags)
 {
+	struct store *store = ctx;
+
 	(void)io_flags;
-	return store_read(ctx, offset, buffer, length);
+	return store->kind->read(store, offset, buffer, length);
 }
 
 static int serve_write(void *ctx, uint64_t offset, const void *buffer,
 		       size_t length, uint32_t io_flags)
 {
+	struct store *store = ctx;
+
 	(void)io_flags;
-	return store_write(ctx, offset, buffer, length);
+	return store->kind->write(store, offset, buffer, length);
 }
 
 static int serve_discard(void *ctx, uint64_t offset, uint64_t length,
 			 uint32_t io_flags)
 {
+	struct store *store = ctx;
+
 	(void)io_flags;
-	return store_discard(ctx, offset, length);
+	return store->kind->discard(store, offset, length);
 }
 
-/*
- * Keep the server itself from being paged out: paging it in again could need
- * the very device that it serves.  ONFAULT, since the rest would fill the
- * whole store with memory at once.  The store is left out: it may be swapped
- * (to another disk), as tmpfs may, and locked pages cannot be discarded.
- *
- * The OOM score stays what it is.  When memory runs out because the disk is
- * filled beyond it, the store is what has to go: sparing this process would
- * only kill all the others first.
- *
- * Best effort: without the rights the disk works, but for that risk.
- */
-static void stay_in_memory(const struct store *store)
+/* In a take-over the store is free only when the other server has gone. */
+static int attached(void *ctx)
 {
-	mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT);
-	munlock(store->memory, (size_t)store->size);
+	struct store *store = ctx;
+
+	return store->kind->claim(store, CLAIM_PATIENCE_MS);
 }
 
-/* A device while it is served. */
-struct session {
-	struct zosbd2_control *control;
-	struct zosbd2_server *server;
-	const char *name;
-	uint32_t handle;
-	int signal_fd;
-};
-
-/* Signals are read from a descriptor, so that they can be polled for. */
-static int watch_signals(void)
+static enum exit_status complain(const char *name, int error)
 {
-	sigset_t signals;
-	int fd;
+	const char *program = program_invocation_short_name;
+	const char *advice = "";
 
-	sigemptyset(&signals);
-	sigaddset(&signals, SIGINT);
-	sigaddset(&signals, SIGTERM);
-	sigaddset(&signals, SIGHUP);
-	if (sigprocmask(SIG_BLOCK, &signals, NULL) < 0)
-		return -errno;
-	fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
-	return fd < 0 ? -errno : fd;
-}
-
-enum event { EVENT_NONE, EVENT_SIGNAL, EVENT_ENDED };
-
-/* timeout_ms: -1 waits for ever. */
-static enum event next_event(const struct session *session, int timeout_ms)
-{
-	struct signalfd_siginfo info;
-	struct pollfd fds[] = {
-		{ .fd = zosbd2_server_fd(session->server), .events = POLLIN },
-		{ .fd = session->signal_fd, .events = POLLIN },
-	};
-
-	if (poll(fds, 2, timeout_ms) <= 0)
-		return EVENT_NONE;
-	if (fds[0].revents)
-		return EVENT_ENDED;
-	if (read(session->signal_fd, &info, sizeof(info)) == sizeof(info))
-		return EVENT_SIGNAL;
-	return EVENT_NONE;
-}
-
-/*
- * The first signal: give up the device unless somebody uses it.  Another one
- * meanwhile forces.  Returns what the last attempt did.
- */
-static int destroy_on_signal(const struct session *session)
-{
-	uint32_t flags = 0;
-	int error, left_ms;
-
-	for (left_ms = PATIENCE_MS;; left_ms -= RETRY_MS) {
-		error = zosbd2_destroy(session->control, session->handle, flags,
-				       0);
-		if (error != -EBUSY || flags || left_ms <= 0)
-			return error;
-		switch (next_event(session, RETRY_MS)) {
-		case EVENT_ENDED:
-			return 0;
-		case EVENT_SIGNAL:
-			flags = ZOSBD2_DESTROY_FORCE;
-			break;
-		default:
-			break;
-		}
-	}
-}
-
-/* Returns when the server has ended, or has been told to. */
-static void wait_for_the_end(const struct session *session)
-{
-	bool forced = false;
-	int error;
-
-	for (;;) {
-		switch (next_event(session, -1)) {
-		case EVENT_ENDED:
-			return;
-		case EVENT_NONE:
-			continue;
-		case EVENT_SIGNAL:
-			break;
-		}
-		if (forced)
-			error = zosbd2_destroy(session->control,
-					       session->handle,
-					       ZOSBD2_DESTROY_FORCE, 0);
-		else
-			error = destroy_on_signal(session);
-		/* -ENOENT: somebody else destroyed it just now. */
-		if (!error || error == -ENOENT)
-			return;
-		report_failure(ZOSBD2_ATTEMPT_DESTROY, error, "destroy",
-			       session->name);
+	switch (error) {
+	case -EWOULDBLOCK:
 		fprintf(stderr,
-			"%s: still serving /dev/%s; signal again to destroy it by force\n",
-			program_invocation_short_name, session->name);
-		forced = true;
+			"%s: cannot use " SEGMENT_FOLDER "/zosbd2.%s: another server has locked it; end that one, or take over with --take-over\n",
+			program, name);
+		return STATUS_BUSY;
+	case -ENOENT:
+		advice = "; the device was not served with --keep, or this machine has no " SEGMENT_FOLDER;
+		break;
+	case -EPERM:
+	case -ELOOP:
+		advice = "; it is not what this program makes: see who put it there, and remove it";
+		break;
+	default:
+		break;
 	}
+	fprintf(stderr, "%s: cannot use " SEGMENT_FOLDER "/zosbd2.%s: %s%s\n",
+		program, name, strerror(-error), advice);
+	return STATUS_FAILED;
 }
 
-static enum exit_status serve(struct session *session,
+/* A device that has no content, or has lost it, helps nobody. */
+static void give_up(const struct serving *serving, bool has_content)
+{
+	if (has_content)
+		fprintf(stderr,
+			"%s: /dev/%s has no server now: see --reattach\n",
+			program_invocation_short_name, serving->name);
+	else
+		zosbd2_destroy(serving->control, serving->handle,
+			       ZOSBD2_DESTROY_FORCE, 0);
+}
+
+static enum exit_status serve(struct serving *serving,
 			      const struct options *options,
+			      const struct zosbd2_info *info,
 			      struct store *store)
 {
 	struct zosbd2_server_options server_options;
 	struct zosbd2_ops ops;
+	enum zosbd2_end end;
 	int error;
 
 	zosbd2_ops_init(&ops);
 	ops.read = serve_read;
 	ops.write = serve_write;
 	ops.discard = serve_discard;
+	ops.attached = attached;
 	zosbd2_server_options_init(&server_options);
 	server_options.threads = options->threads;
+	if (options->take_over)
+		server_options.flags = ZOSBD2_SERVER_TAKE_OVER;
 
-	error = zosbd2_server_start(session->control, session->handle, &ops,
-				    store, &server_options, &session->server);
+	error = zosbd2_server_start(serving->control, serving->handle, &ops,
+				    store, &server_options, &serving->server);
 	if (error) {
-		zosbd2_destroy(session->control, session->handle,
-			       ZOSBD2_DESTROY_FORCE, 0);
+		give_up(serving, options->reattach || options->take_over);
+		if (error == -EWOULDBLOCK)
+			return complain(options->name, error);
 		return report_failure(ZOSBD2_ATTEMPT_SERVE, error, "serve",
 				      options->name);
 	}
 	printf("ready: /dev/%s, %llu bytes, threads %u, time-out %u s\n",
-	       options->name, (unsigned long long)options->size,
-	       options->threads, options->timeout_seconds);
+	       options->name, (unsigned long long)info->size, options->threads,
+	       info->timeout_ms / 1000);
 	fflush(stdout);
 
-	wait_for_the_end(session);
-	error = zosbd2_server_join(session->server);
+	error = serving_until_the_end(serving, &end);
+	if (error) {
+		give_up(serving, options->keep);
+		return report_failure(ZOSBD2_ATTEMPT_SERVE, error, "serve",
+				      options->name);
+	}
+	if (end == ZOSBD2_END_TAKEN_OVER)
+		fprintf(stderr, "%s: another server has taken /dev/%s over\n",
+			program_invocation_short_name, options->name);
+	else
+		store->kind->forget(store);
+	return STATUS_OK;
+}
+
+static enum exit_status create_and_serve(struct serving *serving,
+					 const struct options *options,
+					 uint64_t size, struct store *store)
+{
+	struct zosbd2_params params;
+	struct zosbd2_info info;
+	int error;
+
+	zosbd2_params_init(&params);
+	params.name = options->name;
+	params.size = size;
+	params.timeout_seconds = options->wishes.timeout_seconds;
+	if (options->wishes.recovery > 0)
+		params.recovery = (uint32_t)options->wishes.recovery;
+	error = zosbd2_create(serving->control, &params, &serving->handle);
+	if (error) {
+		store->kind->forget(store);
+		return report_failure(ZOSBD2_ATTEMPT_CREATE, error, "create",
+				      options->name);
+	}
+	zosbd2_info_init(&info);
+	error = zosbd2_status(serving->control, serving->handle, &info);
 	if (!error)
-		return STATUS_OK;
-	/* No thread is left; a device without a server helps nobody. */
-	zosbd2_destroy(session->control, session->handle, ZOSBD2_DESTROY_FORCE,
-		       0);
-	return report_failure(ZOSBD2_ATTEMPT_SERVE, error, "serve",
+		return serve(serving, options, &info, store);
+	store->kind->forget(store);
+	return report_failure(ZOSBD2_ATTEMPT_FIND, error, "look at",
 			      options->name);
 }
 
-static enum exit_status create_and_serve(struct zosbd2_control *control,
-					 const struct options *options)
+/* The store is opened before a device refers to it. */
+static enum exit_status serve_new(struct serving *serving,
+				  const struct options *options)
 {
-	struct session session = { .control = control, .name = options->name };
-	struct zosbd2_params params;
+	const uint64_t size = options->wishes.size ? options->wishes.size :
+						     DEFAULT_SIZE;
 	enum exit_status status;
-	struct store store;
+	bool left_over = false;
+	struct store *store;
+	uint32_t handle;
 	int error;
 
-	error = store_init(&store, options->size);
+	/* What a device left without a server is to be found again. */
+	if (options->keep &&
+	    !zosbd2_lookup(serving->control, options->name, &handle)) {
+		fprintf(stderr,
+			"%s: cannot create %s: it exists; to serve it, give --reattach or --take-over\n",
+			program_invocation_short_name, options->name);
+		return STATUS_EXISTS;
+	}
+	error = options->keep ? segment_create(&store, options->name, size,
+					       &left_over) :
+				memory_open(&store, size);
+	if (error && options->keep)
+		return complain(options->name, error);
 	if (error) {
 		fprintf(stderr,
 			"%s: cannot reserve %llu bytes of address space: %s; choose a smaller --size, or see vm.overcommit_memory\n",
 			program_invocation_short_name,
-			(unsigned long long)options->size, strerror(-error));
+			(unsigned long long)size, strerror(-error));
 		return STATUS_FAILED;
 	}
-	stay_in_memory(&store);
-	/* Before the device exists: a signal must not leave it behind. */
-	session.signal_fd = watch_signals();
-	if (session.signal_fd < 0) {
-		fprintf(stderr, "%s: cannot watch for signals: %s\n",
-			program_invocation_short_name,
-			strerror(-session.signal_fd));
-		store_destroy(&store);
-		return STATUS_FAILED;
-	}
+	if (left_over)
+		fprintf(stderr,
+			"%s: " SEGMENT_FOLDER "/zosbd2.%s was left over from a device that is gone; starting afresh\n",
+			program_invocation_short_name, options->name);
+	status = create_and_serve(serving, options, size, store);
+	store->kind->close(store);
+	return status;
+}
 
-	zosbd2_params_init(&params);
-	params.name = options->name;
-	params.size = options->size;
-	params.timeout_seconds = options->timeout_seconds;
-	error = zosbd2_create(control, &params, &session.handle);
+/* A living server of ours has the segment locked. */
+static enum exit_status check_living(struct serving *serving,
+				     const struct options *options,
+				     struct store *store)
+{
+	struct zosbd2_info info;
+	int error;
+
+	error = store->kind->claim(store, 0);
+	if (error == -EWOULDBLOCK)
+		return STATUS_OK;
 	if (error)
-		status = report_failure(ZOSBD2_ATTEMPT_CREATE, error, "create",
-					options->name);
+		return complain(options->name, error);
+	/* Or it died just now. */
+	zosbd2_info_init(&info);
+	error = zosbd2_status(serving->control, serving->handle, &info);
+	if (error)
+		return report_failure(ZOSBD2_ATTEMPT_FIND, error, "look at",
+				      options->name);
+	if (!info.servers)
+		return STATUS_OK;
+	fprintf(stderr,
+		"%s: cannot take over %s: its server was not started with --keep\n",
+		program_invocation_short_name, options->name);
+	return STATUS_FAILED;
+}
+
+static enum exit_status serve_existing(struct serving *serving,
+				       const struct options *options)
+{
+	struct zosbd2_info info;
+	enum exit_status status;
+	struct store *store;
+	uint64_t has = 0;
+	int error;
+
+	status = adopt_find(serving->control, options->name,
+			    options->take_over, &info);
+	if (status != STATUS_OK)
+		return status;
+	serving->handle = info.handle;
+	error = segment_open(&store, options->name);
+	if (error)
+		return complain(options->name, error);
+	error = segment_size(store, &has);
+	if (error)
+		status = complain(options->name, error);
 	else
-		status = serve(&session, options, &store);
-	close(session.signal_fd);
-	store_destroy(&store);
+		status = adopt_check(&info, &options->wishes,
+				     "its content in " SEGMENT_FOLDER, has);
+	if (status == STATUS_OK && options->take_over && info.servers)
+		status = check_living(serving, options, store);
+	if (status == STATUS_OK)
+		status = serve(serving, options, &info, store);
+	store->kind->close(store);
+	return status;
+}
+
+static enum exit_status watch_and_serve(struct zosbd2_control *control,
+					const struct options *options)
+{
+	struct serving serving = { .control = control, .name = options->name };
+	enum exit_status status;
+	int error;
+
+	/*
+	 * The OOM score stays what it is.  When memory runs out because the
+	 * disk is filled beyond it, the store is what has to go: sparing this
+	 * process would only kill all the others first.
+	 */
+	stay_in_memory();
+	error = serving_watch_signals(&serving);
+	if (error) {
+		fprintf(stderr, "%s: cannot watch for signals: %s\n",
+			program_invocation_short_name, strerror(-error));
+		return STATUS_FAILED;
+	}
+	if (options->reattach || options->take_over)
+		status = serve_existing(&serving, options);
+	else
+		status = serve_new(&serving, options);
+	close(serving.signal_fd);
 	return status;
 }
 
@@ -260,6 +307,8 @@ static enum exit_status destroy(struct zosbd2_control *control,
 	if (error)
 		return report_failure(ZOSBD2_ATTEMPT_DESTROY, error, "destroy",
 				      options->name);
+	/* A living server removes it itself, and has it locked until then. */
+	segment_remove(options->name);
 	return STATUS_OK;
 }
 
@@ -277,7 +326,7 @@ int main(int argc, char **argv)
 		return report_failure(ZOSBD2_ATTEMPT_OPEN, error, "open",
 				      "/dev/zosbd2ctl");
 	status = options.destroy ? destroy(control, &options) :
-				   create_and_serve(control, &options);
+				   watch_and_serve(control, &options);
 	zosbd2_close(control);
 	return status;
 }

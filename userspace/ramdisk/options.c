@@ -3,18 +3,11 @@
 
 #include <getopt.h>
 #include <stdio.h>
-#include <unistd.h>
 
-#include <linux/zosbd2.h>
-
-#include "size.h"
+#include "arguments.h"
 #include "zosbd2.h"
 
 #define DEFAULT_NAME "zosbd2ramdisk"
-#define DEFAULT_SIZE (UINT64_C(4) << 30)
-#define DEFAULT_TIMEOUT_SECONDS 60
-#define MAX_DEFAULT_THREADS 4
-#define MAX_THREADS 256
 
 static const char help[] =
 	"Usage: zosbd2_sample_ramdisk [OPTION]...\n"
@@ -25,6 +18,14 @@ static const char help[] =
 	"                         4M to 12T, a multiple of 4K\n"
 	"  -t, --threads=N        server threads, 1 to 256 (default: one a CPU, at most 4)\n"
 	"      --timeout=SECONDS  a request that takes longer fails, 1 to 1200 (default 60)\n"
+	"      --recovery=POLICY  what becomes of requests when this server dies: wait for\n"
+	"                         the next one (default), or fail\n"
+	"      --keep             keep the content in shared memory, /dev/shm/zosbd2.NAME,\n"
+	"                         which outlives this process but not the device\n"
+	"      --reattach         with --keep: serve the device of this name that is there\n"
+	"                         and has lost its server\n"
+	"      --take-over        with --keep: serve the device of this name in place of\n"
+	"                         its server, which ends; no request fails\n"
 	"  -d, --destroy          destroy the device that another process serves; that\n"
 	"                         process then exits with status 0\n"
 	"  -f, --force            with -d: even if it is open or mounted; what is not\n"
@@ -38,13 +39,24 @@ static const char help[] =
 	"destroys it by force.\n"
 	"\n" EXIT_STATUS_HELP;
 
-enum { OPTION_TIMEOUT = 256, OPTION_VERSION };
+enum {
+	OPTION_TIMEOUT = 256,
+	OPTION_RECOVERY,
+	OPTION_KEEP,
+	OPTION_REATTACH,
+	OPTION_TAKE_OVER,
+	OPTION_VERSION
+};
 
 static const struct option long_options[] = {
 	{ "name", required_argument, NULL, 'n' },
 	{ "size", required_argument, NULL, 's' },
 	{ "threads", required_argument, NULL, 't' },
 	{ "timeout", required_argument, NULL, OPTION_TIMEOUT },
+	{ "recovery", required_argument, NULL, OPTION_RECOVERY },
+	{ "keep", no_argument, NULL, OPTION_KEEP },
+	{ "reattach", no_argument, NULL, OPTION_REATTACH },
+	{ "take-over", no_argument, NULL, OPTION_TAKE_OVER },
 	{ "destroy", no_argument, NULL, 'd' },
 	{ "force", no_argument, NULL, 'f' },
 	{ "help", no_argument, NULL, 'h' },
@@ -52,43 +64,55 @@ static const struct option long_options[] = {
 	{ NULL, 0, NULL, 0 },
 };
 
-static uint32_t default_threads(void)
+static enum exit_status check(const struct options *options)
 {
-	const long cpus = sysconf(_SC_NPROCESSORS_ONLN);
-
-	if (cpus < 1)
-		return 1;
-	return cpus > MAX_DEFAULT_THREADS ? MAX_DEFAULT_THREADS :
-					    (uint32_t)cpus;
-}
-
-static enum exit_status read_size(uint64_t *size, const char *text)
-{
-	const uint64_t least = ZOSBD2_MIN_BLOCKS * ZOSBD2_BLOCK_SIZE;
-	const uint64_t most = ZOSBD2_MAX_BLOCKS * ZOSBD2_BLOCK_SIZE;
-
-	if (!size_parse(size, text))
-		return report_usage("\"%s\" is not a size: give bytes or a number with K, M, G or T, such as 512M",
-				    text);
-	if (*size < least || *size > most)
-		return report_usage("a size of %s (%llu bytes) is out of range: 4M to 12T",
-				    text, (unsigned long long)*size);
-	if (*size % ZOSBD2_BLOCK_SIZE)
-		return report_usage("a size of %s (%llu bytes) is not a multiple of 4096 bytes",
-				    text, (unsigned long long)*size);
+	if (options->force && !options->destroy)
+		return report_usage("--force only goes with --destroy");
+	if ((options->reattach || options->take_over) && !options->keep)
+		return report_usage("--reattach and --take-over only go with --keep: other content dies with its server");
+	if (options->reattach && options->take_over)
+		return report_usage("--reattach is for a device without a server, --take-over for one that has one: give one of them");
 	return STATUS_OK;
 }
 
-static enum exit_status read_count(uint32_t *count, const char *text,
-				   uint32_t most, const char *what)
+static enum exit_status read_option(struct options *options, int option)
 {
-	uint64_t number;
+	enum exit_status status;
+	uint32_t recovery;
 
-	if (!count_parse(&number, text) || number < 1 || number > most)
-		return report_usage("%s must be a number from 1 to %u, not \"%s\"",
-				    what, most, text);
-	*count = (uint32_t)number;
-	return STATUS_OK;
+	switch (option) {
+	case 'n':
+		options->name = optarg;
+		return STATUS_OK;
+	case 's':
+		return read_size(&options->wishes.size, optarg);
+	case 't':
+		return read_threads(&options->threads, optarg);
+	case OPTION_TIMEOUT:
+		return read_timeout(&options->wishes.timeout_seconds, optarg);
+	case OPTION_RECOVERY:
+		status = read_recovery(&recovery, optarg);
+		if (status == STATUS_OK)
+			options->wishes.recovery = recovery;
+		return status;
+	case OPTION_KEEP:
+		options->keep = true;
+		return STATUS_OK;
+	case OPTION_REATTACH:
+		options->reattach = true;
+		return STATUS_OK;
+	case OPTION_TAKE_OVER:
+		options->take_over = true;
+		return STATUS_OK;
+	case 'd':
+		options->destroy = true;
+		return STATUS_OK;
+	case 'f':
+		options->force = true;
+		return STATUS_OK;
+	default:
+		return STATUS_USAGE;
+	}
 }
 
 bool options_read(struct options *options, int argc, char **argv,
@@ -98,52 +122,26 @@ bool options_read(struct options *options, int argc, char **argv,
 
 	*options = (struct options){
 		.name = DEFAULT_NAME,
-		.size = DEFAULT_SIZE,
 		.threads = default_threads(),
-		.timeout_seconds = DEFAULT_TIMEOUT_SECONDS,
+		.wishes.recovery = -1,
 	};
 	*status = STATUS_OK;
 	while ((option = getopt_long(argc, argv, "n:s:t:dfh", long_options,
 				     NULL)) != -1) {
-		switch (option) {
-		case 'n':
-			options->name = optarg;
-			break;
-		case 's':
-			*status = read_size(&options->size, optarg);
-			break;
-		case 't':
-			*status = read_count(&options->threads, optarg,
-					     MAX_THREADS, "the number of threads");
-			break;
-		case OPTION_TIMEOUT:
-			*status = read_count(&options->timeout_seconds, optarg,
-					     ZOSBD2_MAX_TIMEOUT_SECONDS,
-					     "the time-out in seconds");
-			break;
-		case 'd':
-			options->destroy = true;
-			break;
-		case 'f':
-			options->force = true;
-			break;
-		case 'h':
+		if (option == 'h') {
 			fputs(help, stdout);
 			return false;
-		case OPTION_VERSION:
+		}
+		if (option == OPTION_VERSION) {
 			printf("zosbd2_sample_ramdisk %s\n", zosbd2_version());
 			return false;
-		default:
-			*status = STATUS_USAGE;
-			break;
 		}
+		*status = read_option(options, option);
 		if (*status != STATUS_OK)
 			return false;
 	}
-	if (optind < argc)
-		*status = report_usage("unexpected argument \"%s\"",
-				       argv[optind]);
-	else if (options->force && !options->destroy)
-		*status = report_usage("--force only goes with --destroy");
+	*status = optind < argc ? report_usage("unexpected argument \"%s\"",
+					       argv[optind]) :
+				  check(options);
 	return *status == STATUS_OK;
 }

@@ -6,13 +6,16 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "adopt.h"
 #include "failure.h"
 
 struct options {
 	const char *name;
-	uint64_t size;		/* bytes */
+	struct wishes wishes;	/* size, time-out and recovery policy */
 	uint32_t threads;
-	uint32_t timeout_seconds;
+	bool keep;		/* the content when this process dies */
+	bool reattach;		/* to a device whose server died */
+	bool take_over;		/* from a living server */
 	bool destroy;		/* instead of serving */
 	bool force;
 };

@@ -11,7 +11,7 @@ import pytest
 from vmtest.guest import Guest, Process
 from vmtest.kmodule import KernelModule
 
-CTL, RAMDISK = "zosbd2ctl", "zosbd2_sample_ramdisk"
+CTL, RAMDISK, FILE = "zosbd2ctl", "zosbd2_sample_ramdisk", "zosbd2_file"
 OK, USAGE, BUSY, NO_DEVICE, NO_MODULE, NO_RIGHTS, NAME_TAKEN = 0, 2, 3, 4, 5, 6, 7
 MIB = 1 << 20
 
@@ -25,7 +25,7 @@ def disk(start_ramdisk: Start) -> Process:
 
 
 def test_help_and_version_need_no_module_and_no_rights(guest: Guest, programs: str) -> None:
-    for command in (CTL, RAMDISK):
+    for command in (CTL, RAMDISK, FILE):
         path = f"{programs}/{command}"
         shown = guest.run(path, "--help", user="65534")
         assert shown.stdout.startswith(f"Usage: {command}")
@@ -63,6 +63,9 @@ def test_status_of_a_device_as_json_has_its_fields_and_counters(guest: Guest) ->
         "block_size_bytes": 4096,
         "timeout_ms": 7000,
         "max_segments_per_request": 256,
+        "features": [],
+        "recovery": "wait",
+        "servers": 1,
     }
     assert counters["write_bytes"] == 2 * MIB
     assert counters["state"] == "live"
@@ -97,6 +100,9 @@ WRONG_USAGES = [
     f"{CTL} destroy",
     f"{CTL} destroy name --all",
     f"{CTL} destroy name --json",
+    f"{CTL} resize name",
+    f"{CTL} resize name 4M more",
+    f"{CTL} resize name 4M --json",
     f"{CTL} status one two",
     f"{CTL} --no-such-option",
     f"{RAMDISK} --size=many",
@@ -108,9 +114,20 @@ WRONG_USAGES = [
     f"{RAMDISK} --timeout=0",
     f"{RAMDISK} --timeout=1201",
     f"{RAMDISK} --force",
+    f"{RAMDISK} --recovery=perhaps",
+    f"{RAMDISK} --reattach",
+    f"{RAMDISK} --keep --reattach --take-over",
+    f"{FILE}",
+    f"{FILE} --destroy",
+    f"{FILE} --size=many disk.img",
+    f"{FILE} --name= disk.img",
+    f"{FILE} /",
+    f"{FILE} --force disk.img",
+    f"{FILE} --reattach --take-over disk.img",
+    f"{FILE} disk.img more",
     f"{RAMDISK} word",
 ]
-COMMANDS = [f"{CTL} list", f"{CTL} destroy disk", RAMDISK, f"{RAMDISK} -d"]
+COMMANDS = [f"{CTL} list", f"{CTL} destroy disk", RAMDISK, f"{RAMDISK} -d", f"{FILE} disk.img"]
 
 
 @pytest.mark.usefixtures("programs")
