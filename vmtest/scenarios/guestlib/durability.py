@@ -250,7 +250,7 @@ def wrong_answers() -> dict[str, list[str]]:
                 if each != right.operation
             ]
             wrong.append(right._replace(total_length=right.total_length + BLOCK))
-            found[name] = [outcome(partial(server.call, each)) for each in wrong]
+            found[name] = [outcome(partial(server.call, each, timeout=5)) for each in wrong]
             assert is_under_way(submitter)
             server.hand_in(right)
             found[name].append(outcome(submitter.end))

@@ -99,7 +99,7 @@ def wrong_answers_to_write_zeroes() -> list[str]:
             if each != right.operation
         ]
         wrong.append(right._replace(total_length=BLOCK))
-        found = [outcome(partial(server.call, each)) for each in wrong]
+        found = [outcome(partial(server.call, each, timeout=5)) for each in wrong]
         server.hand_in(right)
         return [*found, outcome(zeroing.end)]
 
