@@ -50,6 +50,10 @@ def run(program: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         (["-t", "2x"], "from 1 to 256"),
         (["--timeout", "1201"], "from 1 to 1200"),
         (["--force"], "--force only goes with --destroy"),
+        (["--recovery", "perhaps"], 'wait or fail, not "perhaps"'),
+        (["--reattach"], "only go with --keep"),
+        (["--take-over"], "only go with --keep"),
+        (["--keep", "--reattach", "--take-over"], "give one of them"),
         (["more"], 'unexpected argument "more"'),
     ],
 )
@@ -57,6 +61,30 @@ def test_ramdisk_refuses_a_wrong_command_line(
     build: Path, arguments: list[str], complaint: str
 ) -> None:
     done = run(build / "zosbd2_sample_ramdisk", *arguments)
+    assert done.returncode == USAGE
+    assert complaint in done.stderr
+    assert done.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        ([], "no FILE given"),
+        (["a.img", "b.img"], 'unexpected argument "b.img"'),
+        (["images/"], '"" cannot be the name of a device'),
+        (["x" * 32 + ".img"], "of 1 to 31 bytes with --name"),
+        (["-n", "", "a.img"], "cannot be the name"),
+        (["-s", "1M", "a.img"], "out of range: 4M to 12T"),
+        (["--recovery=no", "a.img"], 'wait or fail, not "no"'),
+        (["--reattach", "--take-over", "a.img"], "give one of them"),
+        (["--destroy"], "give --name or FILE"),
+        (["--force", "a.img"], "--force only goes with --destroy"),
+    ],
+)
+def test_file_refuses_a_wrong_command_line(
+    build: Path, arguments: list[str], complaint: str
+) -> None:
+    done = run(build / "zosbd2_file", *arguments)
     assert done.returncode == USAGE
     assert complaint in done.stderr
     assert done.stdout == ""
@@ -80,6 +108,9 @@ def test_ramdisk_says_that_the_module_is_not_loaded(build: Path, arguments: list
         ["destroy"],
         ["destroy", "disk", "--all"],
         ["destroy", "disk", "--json"],
+        ["resize", "disk"],
+        ["resize", "disk", "8M", "more"],
+        ["resize", "disk", "8M", "--json"],
         ["status", "disk", "more"],
         ["--unknown"],
     ],
@@ -97,7 +128,7 @@ def test_ctl_says_that_the_module_is_not_loaded(build: Path) -> None:
     assert "zosbd2ctl: cannot open /dev/zosbd2ctl" in done.stderr
 
 
-@pytest.mark.parametrize("program", ["zosbd2_sample_ramdisk", "zosbd2ctl"])
+@pytest.mark.parametrize("program", ["zosbd2_file", "zosbd2_sample_ramdisk", "zosbd2ctl"])
 def test_help_goes_to_stdout_and_names_the_exit_statuses(build: Path, program: str) -> None:
     done = run(build / program, "--help")
     assert done.returncode == 0
