@@ -269,6 +269,8 @@ void zosbd2_blk_doom(struct zosbd2_device *dev, struct zosbd2_slot *slot,
 		list_del(&slot->node);
 		dev->stats.queued--;
 	}
+	/* Its server may be gone before it has ended, and must not see it. */
+	zosbd2_blk_take_away(dev, slot);
 	slot->state = ZOSBD2_SLOT_ENDING;
 	list_add_tail(&slot->node, ending);
 }
