@@ -47,15 +47,16 @@ static bool zosbd2_length_fits(struct request *rq, u64 total_length)
 }
 
 /* Stop copying: the request is with its server, if that is still there. */
-static void zosbd2_disown(struct zosbd2_device *dev,
-				struct zosbd2_slot *slot)
+static void zosbd2_disown(struct zosbd2_device *dev, struct zosbd2_slot *slot)
 	__must_hold(&dev->lock)
 {
-	/* Its server closed the device while one of its threads copied. */
-	if (!slot->server->attached)
-		zosbd2_blk_hand_on(dev, slot);
-	else
+	if (slot->server->attached) {
 		slot->state = ZOSBD2_SLOT_FETCHED;
+		return;
+	}
+	/* Its server closed the device while one of its threads copied. */
+	zosbd2_blk_hand_on(dev, slot);
+	wake_up(&dev->wait);
 }
 
 /*
@@ -70,6 +71,8 @@ static bool zosbd2_finish_read(struct zosbd2_device *dev,
 {
 	bool copied;
 
+	/* Another process may have fetched it. */
+	zosbd2_blk_take_away(dev, slot);
 	slot->server = server;
 	slot->state = ZOSBD2_SLOT_OWNED;
 	spin_unlock(&dev->lock);
@@ -246,7 +249,7 @@ static bool zosbd2_has_work(struct zosbd2_device *dev,
 			    const struct zosbd2_server *server)
 {
 	return !list_empty_careful(&dev->queued) || READ_ONCE(dev->gone) ||
-	       READ_ONCE(server->successor);
+	       READ_ONCE(server->successor) || !READ_ONCE(server->attached);
 }
 
 /* Returns -ERESTARTSYS if a signal came. */

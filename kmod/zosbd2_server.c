@@ -92,15 +92,14 @@ static void zosbd2_server_put(struct zosbd2_server *server)
 		mmu_notifier_put(&server->notifier);
 }
 
-/* Returns how many of its requests wait for another server now. */
-static unsigned int zosbd2_hand_on(struct zosbd2_device *dev,
-				   struct zosbd2_server *server,
-				   struct list_head *ending)
+static void zosbd2_hand_on(struct zosbd2_device *dev,
+			   struct zosbd2_server *server,
+			   struct list_head *ending)
 	__must_hold(&dev->lock)
 {
 	bool fail = dev->recovery == ZOSBD2_RECOVERY_FAIL;
-	unsigned int i, count = 0;
 	struct zosbd2_slot *slot;
+	unsigned int i;
 
 	for (i = 0; i < dev->queue_depth; i++) {
 		slot = &dev->slots[i];
@@ -113,10 +112,8 @@ static unsigned int zosbd2_hand_on(struct zosbd2_device *dev,
 			zosbd2_blk_doom(dev, slot, ending);
 		} else {
 			zosbd2_blk_hand_on(dev, slot);
-			count++;
 		}
 	}
-	return count;
 }
 
 /**
@@ -144,7 +141,6 @@ void zosbd2_dev_lose(struct zosbd2_device *dev, struct list_head *ending)
 static void zosbd2_server_detach(struct zosbd2_server *server)
 {
 	struct zosbd2_device *dev = server->dev;
-	unsigned int handed_on;
 	LIST_HEAD(ending);
 
 	spin_lock(&dev->lock);
@@ -152,17 +148,20 @@ static void zosbd2_server_detach(struct zosbd2_server *server)
 		spin_unlock(&dev->lock);
 		return;
 	}
-	server->attached = false;
+	WRITE_ONCE(server->attached, false);
 	list_del(&server->node);
 	if (!dev->gone)
 		dev->stats.servers_lost++;
-	handed_on = zosbd2_hand_on(dev, server, &ending);
+	zosbd2_hand_on(dev, server, &ending);
 	zosbd2_dev_lose(dev, &ending);
 	spin_unlock(&dev->lock);
 
 	zosbd2_blk_end_doomed(dev, &ending);
-	if (handed_on)
-		wake_up_nr(&dev->wait, handed_on);
+	/*
+	 * Others are to fetch what was handed on, and its own threads are to
+	 * leave: through another open file they may still be in a call.
+	 */
+	wake_up_all(&dev->wait);
 	wake_up_all(&dev->retired_wait);
 	zosbd2_server_put(server);
 }
