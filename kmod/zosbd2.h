@@ -145,6 +145,8 @@ struct zosbd2_stats {
  * @queued: slots waiting for a server, oldest first
  * @wait: server threads waiting for a request
  * @retired_wait: those of servers that are being taken over, and who takes over
+ * @take_overs: how many take-overs have begun
+ * @take_over: number of the one under way, 0 if there is none
  * @stats: counters
  * @servers: processes that serve, see zosbd2_server.c
  * @sessions: the open sessions
@@ -187,6 +189,8 @@ struct zosbd2_device {
 	struct list_head queued;
 	wait_queue_head_t wait;
 	wait_queue_head_t retired_wait;
+	u64 take_overs;
+	u64 take_over;
 	struct zosbd2_stats stats;
 
 	struct list_head servers;
@@ -249,15 +253,15 @@ struct zosbd2_tail {
  * @session: what it serves through; NULL if that is the block device
  * @users: under dev->lock: one while attached, one for each call
  * @attached: under dev->lock: it may have requests
- * @successor: under dev->lock: the session that takes over from it, so that it
- *	gets no more requests; only compared, it may be gone
+ * @retired_by: under dev->lock: number of the take-over that retired it, so
+ *	that it gets no more requests, or 0
  */
 struct zosbd2_server {
 	struct mmu_notifier notifier;
 	struct list_head node;
 	struct zosbd2_device *dev;
 	struct zosbd2_session *session;
-	const struct zosbd2_session *successor;
+	u64 retired_by;
 	unsigned int users;
 	bool attached;
 };
@@ -267,12 +271,12 @@ struct zosbd2_server {
  * @node: on zosbd2_device.sessions
  * @dev: the device, of which it holds a reference
  * @used: under dev->lock: a process has served through it
- * @successor: under dev->lock: as in struct zosbd2_server
+ * @retired_by: under dev->lock: as in struct zosbd2_server
  */
 struct zosbd2_session {
 	struct list_head node;
 	struct zosbd2_device *dev;
-	const struct zosbd2_session *successor;
+	u64 retired_by;
 	bool used;
 };
 
@@ -283,14 +287,16 @@ struct zosbd2_session {
  * @opener_changes: zosbd2_device.opener_changes when its process was marked as
  *	a server
  * @told_gone: it has been told that the device is gone
- * @told_retired: it has been told that another server takes over
+ * @told_retired: number of the newest take-over it was asked to quiesce for
+ * @told_over: number of the newest one that it was sent away by
  */
 struct zosbd2_thread {
 	struct hlist_node node;
 	struct pid *tid;
 	unsigned int opener_changes;
 	bool told_gone;
-	bool told_retired;
+	u64 told_retired;
+	u64 told_over;
 };
 
 /**
@@ -396,7 +402,7 @@ void zosbd2_server_leave(struct zosbd2_caller *caller);
 void zosbd2_servers_detach(struct zosbd2_device *dev, enum zosbd2_which which,
 			   const void *what);
 int zosbd2_servers_retire(struct zosbd2_device *dev,
-			  const struct zosbd2_session *successor,
+			  struct zosbd2_session *successor,
 			  unsigned int timeout_ms);
 void zosbd2_server_exit(void);
 

@@ -202,7 +202,7 @@ static void zosbd2_count_end(struct zosbd2_device *dev, struct request *rq,
 void zosbd2_blk_take_away(struct zosbd2_device *dev, struct zosbd2_slot *slot)
 {
 	/* Somebody waits until a server that he takes over from has none. */
-	if (slot->server && slot->server->successor)
+	if (slot->server && slot->server->retired_by)
 		wake_up_all(&dev->retired_wait);
 	slot->server = NULL;
 }

@@ -249,17 +249,31 @@ static bool zosbd2_has_work(struct zosbd2_device *dev,
 			    const struct zosbd2_server *server)
 {
 	return !list_empty_careful(&dev->queued) || READ_ONCE(dev->gone) ||
-	       READ_ONCE(server->successor) || !READ_ONCE(server->attached);
+	       READ_ONCE(server->retired_by) || !READ_ONCE(server->attached);
+}
+
+/* What becomes of a retired server is not decided yet. */
+static bool zosbd2_is_quiescing(struct zosbd2_device *dev,
+				const struct zosbd2_server *server)
+{
+	u64 retired_by = READ_ONCE(server->retired_by);
+
+	return retired_by && retired_by == READ_ONCE(dev->take_over) &&
+	       !READ_ONCE(dev->gone) && READ_ONCE(server->attached);
 }
 
 /* Returns -ERESTARTSYS if a signal came. */
 static int zosbd2_wait_once(struct zosbd2_device *dev,
-			    const struct zosbd2_server *server)
+			    const struct zosbd2_caller *caller)
 {
-	if (READ_ONCE(server->successor))
+	const struct zosbd2_server *server = caller->server;
+	u64 retired_by = READ_ONCE(server->retired_by);
+
+	/* Who has not been told yet has something to do. */
+	if (retired_by && caller->thread->told_retired == retired_by)
 		return wait_event_interruptible(dev->retired_wait,
-						!READ_ONCE(server->successor) ||
-						READ_ONCE(dev->gone));
+						!zosbd2_is_quiescing(dev,
+								     server));
 	return wait_event_interruptible_exclusive(dev->wait,
 						  zosbd2_has_work(dev, server));
 }
@@ -269,14 +283,14 @@ static int zosbd2_wait_once(struct zosbd2_device *dev,
  * disturb: it stays pending until the call is over.
  */
 static int zosbd2_wait(struct zosbd2_device *dev,
-		       const struct zosbd2_server *server, int *signal)
+		       const struct zosbd2_caller *caller, int *signal)
 {
 	sigset_t urgent, old;
 	bool masked = false;
 	int ret;
 
 	for (;;) {
-		ret = zosbd2_wait_once(dev, server);
+		ret = zosbd2_wait_once(dev, caller);
 		if (!ret)
 			break;
 		*signal = zosbd2_pending_signal();
@@ -340,24 +354,44 @@ static int zosbd2_tell_gone(struct zosbd2_device *dev,
 	return ret;
 }
 
+/*
+ * A thread of a retired server is asked once to quiesce, and again with each
+ * answer that it hands in, as it may have more.  When the take-over has
+ * succeeded it is sent away.  Returns 1 while it has to wait for that.
+ */
 static int zosbd2_tell_retired(struct zosbd2_device *dev,
-			       struct zosbd2_thread *thread, char __user *buf)
+			       struct zosbd2_thread *thread, u64 retired_by,
+			       bool over, bool answered, char __user *buf)
 {
-	int ret = zosbd2_tell(dev, ZOSBD2_OP_SIGNAL, ZOSBD2_SIGNAL_SHUTDOWN,
-			      buf);
+	int ret;
 
+	if (thread->told_retired != retired_by || (answered && !over)) {
+		ret = zosbd2_tell(dev, ZOSBD2_OP_SIGNAL,
+				  ZOSBD2_SIGNAL_SHUTDOWN, buf);
+		if (!ret)
+			thread->told_retired = retired_by;
+		return ret;
+	}
+	if (!over)
+		return 1;
+	if (thread->told_over == retired_by)
+		return -ENOENT;
+	ret = zosbd2_tell(dev, ZOSBD2_OP_DEVICE_GONE, 0, buf);
 	if (!ret)
-		thread->told_retired = true;
+		thread->told_over = retired_by;
 	return ret;
 }
 
 static int zosbd2_fetch(struct zosbd2_device *dev,
-			const struct zosbd2_caller *caller, char __user *buf)
+			const struct zosbd2_caller *caller, bool answered,
+			char __user *buf)
 {
 	struct zosbd2_server *server = caller->server;
 	struct zosbd2_thread *thread = caller->thread;
 	int ret, signal = 0;
+	u64 retired_by;
 	size_t missing;
+	bool over;
 
 	for (;;) {
 		/*
@@ -379,14 +413,16 @@ static int zosbd2_fetch(struct zosbd2_device *dev,
 			wake_up(&dev->wait);
 			return -EBADF;
 		}
-		if (!server->successor)
-			thread->told_retired = false;
-		if (server->successor) {
+		if (server->retired_by) {
+			retired_by = server->retired_by;
+			over = retired_by != dev->take_over;
 			spin_unlock(&dev->lock);
 			/* It may have been woken for a request. */
 			wake_up(&dev->wait);
-			if (!thread->told_retired)
-				return zosbd2_tell_retired(dev, thread, buf);
+			ret = zosbd2_tell_retired(dev, thread, retired_by, over,
+						  answered, buf);
+			if (ret <= 0)
+				return ret;
 		} else if (!list_empty(&dev->queued)) {
 			missing = zosbd2_hand_out(dev, server, buf);
 			if (!missing)
@@ -400,7 +436,7 @@ static int zosbd2_fetch(struct zosbd2_device *dev,
 			spin_unlock(&dev->lock);
 		}
 
-		ret = zosbd2_wait(dev, server, &signal);
+		ret = zosbd2_wait(dev, caller, &signal);
 		if (ret) {
 			if (ret == -EINTR)
 				zosbd2_tell_interrupted(buf, signal);
@@ -440,6 +476,7 @@ static int zosbd2_operate(struct zosbd2_device *dev,
 	struct zosbd2_caller caller = { };
 	struct zosbd2_head head;
 	struct zosbd2_tail tail;
+	bool answered;
 	int ret;
 
 	ret = zosbd2_read_call(dev, &head, &tail, buf);
@@ -448,11 +485,12 @@ static int zosbd2_operate(struct zosbd2_device *dev,
 	ret = zosbd2_server_enter(dev, session, &caller);
 	if (ret)
 		return ret;
-	if (head.header.operation != ZOSBD2_OP_NO_RESPONSE)
+	answered = head.header.operation != ZOSBD2_OP_NO_RESPONSE;
+	if (answered)
 		ret = zosbd2_answer(dev, caller.server, &head, &tail,
 				    buf + ZOSBD2_OPERATION_SIZE);
 	if (!ret)
-		ret = zosbd2_fetch(dev, &caller, buf);
+		ret = zosbd2_fetch(dev, &caller, answered, buf);
 	zosbd2_server_leave(&caller);
 	return ret;
 }
@@ -471,7 +509,8 @@ static int zosbd2_operate(struct zosbd2_device *dev,
  * length than its request, which stays with the server;
  * -EINTR: a signal, named in the buffer;
  * -EBADF: the process closed the block device during the call;
- * -ENOENT: the device is gone and the caller has been told, or never served;
+ * -ENOENT: the device is gone or the server was taken over from, and the caller
+ * has been told, or never served;
  * -ENOMEM.
  */
 int zosbd2_serve(struct zosbd2_device *dev, struct zosbd2_session *session,

@@ -27,7 +27,10 @@
  * Take-over: all servers but the successor are retired: they keep what they
  * have fetched, and get nothing new.  Their threads wait on dev->retired_wait
  * so that they do not swallow the wake-up of a request, and so does the
- * successor until nothing is with a retired server.
+ * successor until nothing is with a retired server.  Then they are retired for
+ * good, whatever becomes of the successor; if it gives up before, they serve
+ * again.  Take-overs have numbers and follow one another: only what the one
+ * under way has retired can be made to serve again.
  */
 #include <linux/jiffies.h>
 #include <linux/mmu_notifier.h>
@@ -52,10 +55,10 @@ bool zosbd2_dev_is_served(struct zosbd2_device *dev)
 	struct zosbd2_server *server;
 
 	list_for_each_entry(server, &dev->servers, node)
-		if (!server->successor)
+		if (!server->retired_by)
 			return true;
 	list_for_each_entry(session, &dev->sessions, node)
-		if (!session->used && !session->successor)
+		if (!session->used && !session->retired_by)
 			return true;
 	return false;
 }
@@ -63,6 +66,8 @@ bool zosbd2_dev_is_served(struct zosbd2_device *dev)
 /**
  * zosbd2_server_count - how many processes serve a device
  * @dev: the device
+ *
+ * Return: 0 exactly while zosbd2_dev_is_served() is false.
  */
 unsigned int zosbd2_server_count(struct zosbd2_device *dev)
 {
@@ -72,10 +77,9 @@ unsigned int zosbd2_server_count(struct zosbd2_device *dev)
 
 	spin_lock(&dev->lock);
 	list_for_each_entry(server, &dev->servers, node)
-		count++;
+		count += !server->retired_by;
 	list_for_each_entry(session, &dev->sessions, node)
-		if (!session->used)
-			count++;
+		count += !session->used && !session->retired_by;
 	spin_unlock(&dev->lock);
 	return count;
 }
@@ -243,9 +247,9 @@ static int zosbd2_server_attach(struct zosbd2_device *dev,
 		dev->ever_served = true;
 		if (session) {
 			session->used = true;
-			server->successor = session->successor;
+			server->retired_by = session->retired_by;
 		}
-		if (!server->successor)
+		if (!server->retired_by)
 			dev->lost = false;
 	}
 	server->users++;
@@ -341,36 +345,53 @@ void zosbd2_servers_detach(struct zosbd2_device *dev, enum zosbd2_which which,
 	} while (found);
 }
 
-static void zosbd2_retire(struct zosbd2_device *dev,
-			  const struct zosbd2_session *successor)
+/* Begin a take-over, unless another one is under way. */
+static bool zosbd2_retire(struct zosbd2_device *dev,
+			  struct zosbd2_session *successor)
 {
 	struct zosbd2_session *session;
 	struct zosbd2_server *server;
 
 	spin_lock(&dev->lock);
+	if (dev->take_over) {
+		spin_unlock(&dev->lock);
+		return false;
+	}
+	WRITE_ONCE(dev->take_over, ++dev->take_overs);
 	list_for_each_entry(server, &dev->servers, node)
-		if (server->session != successor && !server->successor)
-			WRITE_ONCE(server->successor, successor);
+		if (!server->retired_by)
+			WRITE_ONCE(server->retired_by, dev->take_over);
 	list_for_each_entry(session, &dev->sessions, node)
-		if (session != successor && !session->successor)
-			session->successor = successor;
+		if (!session->retired_by)
+			session->retired_by = dev->take_over;
+	/* Another one, which it had to wait for, may have retired it. */
+	successor->retired_by = 0;
+	dev->lost = false;
 	spin_unlock(&dev->lock);
 	wake_up_all(&dev->wait);
+	return true;
 }
 
-static void zosbd2_unretire(struct zosbd2_device *dev,
-			    const struct zosbd2_session *successor)
+/* Let those serve again that the take-over under way has retired. */
+static void zosbd2_unretire(struct zosbd2_device *dev)
 {
 	struct zosbd2_session *session;
 	struct zosbd2_server *server;
 
 	spin_lock(&dev->lock);
 	list_for_each_entry(server, &dev->servers, node)
-		if (server->successor == successor)
-			WRITE_ONCE(server->successor, NULL);
+		if (server->retired_by == dev->take_over)
+			WRITE_ONCE(server->retired_by, 0);
 	list_for_each_entry(session, &dev->sessions, node)
-		if (session->successor == successor)
-			session->successor = NULL;
+		if (session->retired_by == dev->take_over)
+			session->retired_by = 0;
+	spin_unlock(&dev->lock);
+}
+
+static void zosbd2_end_take_over(struct zosbd2_device *dev)
+{
+	spin_lock(&dev->lock);
+	WRITE_ONCE(dev->take_over, 0);
 	spin_unlock(&dev->lock);
 	wake_up_all(&dev->retired_wait);
 }
@@ -384,7 +405,7 @@ static bool zosbd2_retired_are_idle(struct zosbd2_device *dev)
 	spin_lock(&dev->lock);
 	for (i = 0; idle && i < dev->queue_depth; i++) {
 		slot = &dev->slots[i];
-		idle = !slot->server || !slot->server->successor;
+		idle = !slot->server || !slot->server->retired_by;
 	}
 	spin_unlock(&dev->lock);
 	return idle;
@@ -393,25 +414,32 @@ static bool zosbd2_retired_are_idle(struct zosbd2_device *dev)
 /**
  * zosbd2_servers_retire - have all servers but one hand in what they have
  * @dev: the device
- * @successor: whose servers stay
- * @timeout_ms: how long that may take
+ * @successor: whose servers stay; none has made a call yet
+ * @timeout_ms: how long that may take, together with take-overs before
  *
- * Return: 0, or -ETIMEDOUT or -EINTR, and then all is as before.
+ * Return: 0; -ETIMEDOUT or -EINTR, and then all is as before; -ENOENT when the
+ * device is gone.
  */
 int zosbd2_servers_retire(struct zosbd2_device *dev,
-			  const struct zosbd2_session *successor,
+			  struct zosbd2_session *successor,
 			  unsigned int timeout_ms)
 {
 	long left;
 
-	zosbd2_retire(dev, successor);
 	left = wait_event_interruptible_timeout(dev->retired_wait,
-						zosbd2_retired_are_idle(dev),
+						zosbd2_retire(dev, successor),
 						msecs_to_jiffies(timeout_ms));
-	if (left > 0)
-		return 0;
-	zosbd2_unretire(dev, successor);
-	return left ? -EINTR : -ETIMEDOUT;
+	if (left > 0) {
+		left = wait_event_interruptible_timeout(dev->retired_wait,
+							zosbd2_retired_are_idle(dev),
+							left);
+		if (left <= 0)
+			zosbd2_unretire(dev);
+		zosbd2_end_take_over(dev);
+	}
+	if (left <= 0)
+		return left ? -EINTR : -ETIMEDOUT;
+	return READ_ONCE(dev->gone) ? -ENOENT : 0;
 }
 
 /**

@@ -145,7 +145,7 @@ struct zosbd2_ext_create {
  * @max_segments: out
  * @recovery: out, enum zosbd2_recovery
  * @servers: out, processes that serve it now, and sessions that were attached
- *	and have not made a call yet
+ *	and have not made a call yet; not those that were taken over from
  * @device_name: out, NUL-terminated
  * @reserved: out, 0
  */
@@ -168,6 +168,13 @@ struct zosbd2_ext_status {
  * or waits, and no more requests; it is to hand in what it still has, and to
  * close.  New requests wait meanwhile.  The call returns when no request is
  * with them any more.
+ *
+ * A thread that hands in an answer after that gets the signal again.  If it
+ * calls with nothing to answer it waits for what becomes of the take-over: it
+ * gets a request as before if that was given up, and ZOSBD2_OP_DEVICE_GONE if
+ * it has succeeded.  Then the old servers never serve again through what they
+ * served through, also when the new one closes or dies.  Of several take-overs
+ * at once each waits for the one before.
  */
 #define ZOSBD2_ATTACH_TAKE_OVER		(1U << 0)
 
@@ -184,7 +191,7 @@ struct zosbd2_ext_status {
  * EINVAL: an unknown flag, or a reserved field that is not 0;
  * EOPNOTSUPP: the device has a feature that the server does not understand;
  * ETIMEDOUT: the other servers did not hand in what they have within
- *	timeout_ms: they go on as before;
+ *	timeout_ms, or a take-over before did not end: they go on as before;
  * EINTR: a signal came first: they go on as before.
  */
 struct zosbd2_ext_attach {
