@@ -251,7 +251,11 @@ struct zosbd2_tail {
  * @node: on zosbd2_device.servers while attached
  * @dev: the device, of which it holds a reference
  * @session: what it serves through; NULL if that is the block device
- * @users: under dev->lock: one while attached, one for each call
+ * @tgid: the process
+ * @watch: tells when the process has ended, see zosbd2_watch.c
+ * @watch_work: looks whether that is so
+ * @users: under dev->lock: one while attached, one while watched, one for each
+ *	call
  * @attached: under dev->lock: it may have requests
  * @retired_by: under dev->lock: number of the take-over that retired it, so
  *	that it gets no more requests, or 0
@@ -261,6 +265,9 @@ struct zosbd2_server {
 	struct list_head node;
 	struct zosbd2_device *dev;
 	struct zosbd2_session *session;
+	struct pid *tgid;
+	struct wait_queue_entry watch;
+	struct work_struct watch_work;
 	u64 retired_by;
 	unsigned int users;
 	bool attached;
@@ -313,13 +320,13 @@ struct zosbd2_caller {
  * enum zosbd2_which - some of a device's servers
  * @ZOSBD2_OF_SESSION: those of one session
  * @ZOSBD2_OF_BDEV: those that serve through the block device
- * @ZOSBD2_OF_BDEV_AND_MM: the one among them with a certain address space
+ * @ZOSBD2_OF_BDEV_AND_TGID: the one among them that is a certain process
  * @ZOSBD2_OF_ANY: all
  */
 enum zosbd2_which {
 	ZOSBD2_OF_SESSION,
 	ZOSBD2_OF_BDEV,
-	ZOSBD2_OF_BDEV_AND_MM,
+	ZOSBD2_OF_BDEV_AND_TGID,
 	ZOSBD2_OF_ANY,
 };
 
@@ -399,12 +406,22 @@ int zosbd2_server_enter(struct zosbd2_device *dev,
 			struct zosbd2_session *session,
 			struct zosbd2_caller *caller);
 void zosbd2_server_leave(struct zosbd2_caller *caller);
+void zosbd2_server_put(struct zosbd2_server *server);
+void zosbd2_server_detach(struct zosbd2_server *server);
 void zosbd2_servers_detach(struct zosbd2_device *dev, enum zosbd2_which which,
 			   const void *what);
 int zosbd2_servers_retire(struct zosbd2_device *dev,
 			  struct zosbd2_session *successor,
 			  unsigned int timeout_ms);
+int zosbd2_server_init(void);
 void zosbd2_server_exit(void);
+
+/* zosbd2_watch.c */
+void zosbd2_watch_start(struct zosbd2_server *server)
+	__must_hold(&server->dev->lock);
+bool zosbd2_watch_stop(struct zosbd2_server *server);
+int zosbd2_watch_init(void);
+void zosbd2_watch_exit(void);
 
 /* zosbd2_session.c */
 int zosbd2_session_attach(struct zosbd2_device *dev,

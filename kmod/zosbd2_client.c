@@ -176,11 +176,11 @@ void zosbd2_client_release(struct zosbd2_device *dev)
 	spin_unlock(&dev->lock);
 	zosbd2_opener_free(opener);
 
-	/* A process that is ending has no address space and is detached. */
 	if (all_closed)
 		zosbd2_servers_detach(dev, ZOSBD2_OF_BDEV, NULL);
-	else if (own_closed && current->mm)
-		zosbd2_servers_detach(dev, ZOSBD2_OF_BDEV_AND_MM, current->mm);
+	else if (own_closed)
+		zosbd2_servers_detach(dev, ZOSBD2_OF_BDEV_AND_TGID,
+				      task_tgid(current));
 }
 
 /*

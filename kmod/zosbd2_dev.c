@@ -9,8 +9,10 @@
  * add_disk() until ->free_disk(), that is until the last opener has closed,
  * and every caller that looked it up holds one.  Openers thus can call in at
  * any time: what they use (lock, slots, server records) lives as long as the
- * device.  Servers and sessions hold one each.  Its disk does not: only the remover, its openers, and who took a
- * reference with zosbd2_get_disk() may use that.  Requests live in the tag
+ * device.  Servers and sessions hold one each.
+ *
+ * The disk does not live as long: only the remover, its openers, and who took
+ * a reference with zosbd2_get_disk() may use it.  Requests live in the tag
  * set, which the remover frees when del_gendisk() has seen the last of them
  * end; no slot has one then.
  *
@@ -334,8 +336,15 @@ int zosbd2_dev_resize(struct zosbd2_device *dev, u64 blocks)
  */
 int zosbd2_dev_init(void)
 {
+	int ret;
+
 	zosbd2_sync_wq = alloc_workqueue("zosbd2", WQ_UNBOUND, 0);
-	return zosbd2_sync_wq ? 0 : -ENOMEM;
+	if (!zosbd2_sync_wq)
+		return -ENOMEM;
+	ret = zosbd2_server_init();
+	if (ret)
+		destroy_workqueue(zosbd2_sync_wq);
+	return ret;
 }
 
 /**

@@ -2,14 +2,16 @@
 /*
  * zosbd2: the processes that serve a device: how they come, die and retire.
  *
- * A server is an address space together with what it serves through: a
- * session, or the block device.  It is attached by its first call, and
- * detached when it is gone, which is when
+ * A server is a process with an address space, together with what it serves
+ * through: a session, or the block device.  It is attached by its first call,
+ * and detached when it is gone, which is when
  *
  *  - its address space is: an mmu notifier tells.  That is after each of its
  *    threads has left the kernel, so neither a call nor a write to its storage
  *    is still under way, and before its files are closed, where the last close
  *    of a block device waits for write-back that this server will not serve;
+ *  - the process has ended and another one still has its address space, see
+ *    zosbd2_watch.c;
  *  - its session is closed for the last time;
  *  - it has closed the block device, if it serves through that;
  *  - the device is removed.
@@ -21,7 +23,7 @@
  *
  * Lifetime: the notifier is embedded and owns the memory, which is freed in
  * an SRCU callback after mmu_notifier_put().  server->users, under dev->lock,
- * counts the attachment and each call; who drops the last one calls
+ * counts the attachment, the watch and each call; who drops the last one calls
  * mmu_notifier_put().  A server holds a reference to its device.
  *
  * Take-over: all servers but the successor are retired: they keep what they
@@ -34,7 +36,9 @@
  */
 #include <linux/jiffies.h>
 #include <linux/mmu_notifier.h>
+#include <linux/pid.h>
 #include <linux/sched.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 
 #include "zosbd2.h"
@@ -84,7 +88,11 @@ unsigned int zosbd2_server_count(struct zosbd2_device *dev)
 	return count;
 }
 
-static void zosbd2_server_put(struct zosbd2_server *server)
+/**
+ * zosbd2_server_put - drop one of a server's users
+ * @server: the server
+ */
+void zosbd2_server_put(struct zosbd2_server *server)
 {
 	struct zosbd2_device *dev = server->dev;
 	bool last;
@@ -142,7 +150,11 @@ void zosbd2_dev_lose(struct zosbd2_device *dev, struct list_head *ending)
 	}
 }
 
-static void zosbd2_server_detach(struct zosbd2_server *server)
+/**
+ * zosbd2_server_detach - decide what becomes of the requests of a server
+ * @server: the server, of which the caller has a user; may be detached already
+ */
+void zosbd2_server_detach(struct zosbd2_server *server)
 {
 	struct zosbd2_device *dev = server->dev;
 	LIST_HEAD(ending);
@@ -167,6 +179,8 @@ static void zosbd2_server_detach(struct zosbd2_server *server)
 	 */
 	wake_up_all(&dev->wait);
 	wake_up_all(&dev->retired_wait);
+	if (zosbd2_watch_stop(server))
+		zosbd2_server_put(server);
 	zosbd2_server_put(server);
 }
 
@@ -183,6 +197,7 @@ static void zosbd2_notifier_free(struct mmu_notifier *notifier)
 		container_of(notifier, struct zosbd2_server, notifier);
 	struct zosbd2_device *dev = server->dev;
 
+	put_pid(server->tgid);
 	kfree(server);
 	zosbd2_dev_put(dev);
 }
@@ -192,15 +207,17 @@ static const struct mmu_notifier_ops zosbd2_notifier_ops = {
 	.free_notifier	= zosbd2_notifier_free,
 };
 
+/* The server that the calling process is. */
 static struct zosbd2_server *zosbd2_server_find(struct zosbd2_device *dev,
-						struct zosbd2_session *session,
-						struct mm_struct *mm)
+						struct zosbd2_session *session)
 	__must_hold(&dev->lock)
 {
 	struct zosbd2_server *server;
 
 	list_for_each_entry(server, &dev->servers, node)
-		if (server->session == session && server->notifier.mm == mm)
+		if (server->session == session &&
+		    server->notifier.mm == current->mm &&
+		    server->tgid == task_tgid(current))
 			return server;
 	return NULL;
 }
@@ -222,10 +239,12 @@ static int zosbd2_server_attach(struct zosbd2_device *dev,
 	mine->notifier.ops = &zosbd2_notifier_ops;
 	mine->dev = dev;
 	mine->session = session;
+	mine->tgid = get_pid(task_tgid(current));
 	mine->users = 1;
 	kref_get(&dev->ref);
 	ret = mmu_notifier_register(&mine->notifier, current->mm);
 	if (ret) {
+		put_pid(mine->tgid);
 		kfree(mine);
 		zosbd2_dev_put(dev);
 		/* A signal; nothing has been done yet. */
@@ -238,12 +257,13 @@ static int zosbd2_server_attach(struct zosbd2_device *dev,
 		mmu_notifier_put(&mine->notifier);
 		return -ENOENT;
 	}
-	server = zosbd2_server_find(dev, session, current->mm);
+	server = zosbd2_server_find(dev, session);
 	if (!server) {
 		server = mine;
 		mine = NULL;
 		server->attached = true;
 		list_add_tail(&server->node, &dev->servers);
+		zosbd2_watch_start(server);
 		dev->ever_served = true;
 		if (session) {
 			session->used = true;
@@ -279,7 +299,7 @@ int zosbd2_server_enter(struct zosbd2_device *dev,
 	if (ret)
 		return ret;
 	spin_lock(&dev->lock);
-	caller->server = zosbd2_server_find(dev, session, current->mm);
+	caller->server = zosbd2_server_find(dev, session);
 	if (likely(caller->server))
 		caller->server->users++;
 	spin_unlock(&dev->lock);
@@ -309,8 +329,8 @@ static bool zosbd2_server_is_one_of(const struct zosbd2_server *server,
 		return server->session == what;
 	case ZOSBD2_OF_BDEV:
 		return !server->session;
-	case ZOSBD2_OF_BDEV_AND_MM:
-		return !server->session && server->notifier.mm == what;
+	case ZOSBD2_OF_BDEV_AND_TGID:
+		return !server->session && server->tgid == what;
 	default:
 		return true;
 	}
@@ -320,7 +340,7 @@ static bool zosbd2_server_is_one_of(const struct zosbd2_server *server,
  * zosbd2_servers_detach - detach some of a device's servers
  * @dev: the device
  * @which: which of them
- * @what: the session or the address space, where @which says so
+ * @what: the session or the process, where @which says so
  */
 void zosbd2_servers_detach(struct zosbd2_device *dev, enum zosbd2_which which,
 			   const void *what)
@@ -443,9 +463,18 @@ int zosbd2_servers_retire(struct zosbd2_device *dev,
 }
 
 /**
+ * zosbd2_server_init - make what all servers share
+ */
+int zosbd2_server_init(void)
+{
+	return zosbd2_watch_init();
+}
+
+/**
  * zosbd2_server_exit - wait until the memory of all servers is free
  */
 void zosbd2_server_exit(void)
 {
 	mmu_notifier_synchronize();
+	zosbd2_watch_exit();
 }

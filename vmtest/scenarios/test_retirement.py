@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: MIT
+"""Servers that are taken over from, that close or die in odd ways, and who serves then."""
+
+from __future__ import annotations
+
+import pytest
+
+from vmtest.remote_python import RemotePython
+
+from .guestlib import retirement
+
+pytestmark = pytest.mark.usefixtures("module")
+
+POLICIES = pytest.mark.parametrize(
+    "policy", [retirement.WAIT, retirement.FAIL], ids=["wait", "fail"]
+)
+
+
+def test_a_server_that_was_taken_over_from_is_sent_away_for_good(python: RemotePython) -> None:
+    assert python.call(retirement.sent_away) == {
+        "waiting": "ShutdownWanted",
+        "other threads": ["ShutdownWanted", "ShutdownWanted"],
+        "again": ["ShutdownWanted", "Gone", "ENOENT"],
+        "served": 1,
+        "left": [0, "ENOENT"],
+        "intact": True,
+    }
+
+
+def test_one_thread_can_hand_in_several_answers_to_a_successor(python: RemotePython) -> None:
+    assert python.call(retirement.several_answers) == {
+        "told": ["ShutdownWanted", "ShutdownWanted"],
+        "taken": "Session",
+        "intact": True,
+    }
+
+
+def test_a_take_over_that_gives_up_does_not_spoil_another(python: RemotePython) -> None:
+    assert python.call(retirement.given_up_beside_another) == {
+        "first": "ETIMEDOUT",
+        "second waits": True,
+        "told": True,
+        "intact": True,
+    }
+
+
+def test_after_a_take_over_that_gave_up_the_old_server_goes_on(python: RemotePython) -> None:
+    assert python.call(retirement.goes_on_as_before) == {"gave up": "ETIMEDOUT", "intact": True}
+
+
+def test_when_both_sides_of_a_take_over_have_gone_requests_wait(python: RemotePython) -> None:
+    assert python.call(retirement.leaves_while_taken_over, retirement.WAIT) == {"intact": True}
+
+
+def test_when_both_sides_of_a_take_over_have_gone_requests_fail(python: RemotePython) -> None:
+    seen = python.call(retirement.leaves_while_taken_over, retirement.FAIL)
+    assert seen == {"outcomes": ["EIO", "EIO"]}
+
+
+def test_a_server_that_closes_what_it_opened_does_not_sleep_on(python: RemotePython) -> None:
+    assert python.call(retirement.closed_beside_a_passed_file) == "EBADF"
+
+
+@POLICIES
+def test_a_server_can_be_killed_while_its_device_is_destroyed(
+    python: RemotePython, policy: int
+) -> None:
+    ended = python.call(retirement.killed_while_destroyed, 20, policy, timeout=120)
+    assert ended == {"EIO": 20 * 64}
+
+
+@POLICIES
+def test_a_server_whose_memory_lives_on_in_a_child_is_gone(
+    python: RemotePython, policy: int
+) -> None:
+    seen = python.call(retirement.outlived_by_its_memory, policy)
+    wanted = {
+        retirement.WAIT: {"at once": True, "write": "OK", "handed_on": 1},
+        retirement.FAIL: {"at once": True, "write": "EIO"},
+    }
+    assert seen == wanted[policy]
