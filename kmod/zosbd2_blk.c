@@ -48,14 +48,20 @@
  */
 #define ZOSBD2_MAX_DISCARD_BYTES	(128U << 20)
 
-static bool zosbd2_rq_is_servable(struct request *rq)
+static bool zosbd2_rq_is_servable(const struct zosbd2_device *dev,
+				  struct request *rq)
 {
+	/* The block layer only warns, and device mapper writes all the same. */
+	bool writable = !(dev->features & ZOSBD2_FEATURE_READ_ONLY);
+
 	switch (req_op(rq)) {
 	case REQ_OP_READ:
-	case REQ_OP_WRITE:
 		return blk_rq_bytes(rq) <= ZOSBD2_MAX_DATA_BYTES;
+	case REQ_OP_WRITE:
+		return writable && blk_rq_bytes(rq) <= ZOSBD2_MAX_DATA_BYTES;
 	case REQ_OP_DISCARD:
 	case REQ_OP_WRITE_ZEROES:
+		return writable;
 	case REQ_OP_FLUSH:
 		return true;
 	default:
@@ -90,7 +96,7 @@ static blk_status_t zosbd2_queue_rq(struct blk_mq_hw_ctx *hctx,
 	struct zosbd2_slot *slot = &dev->slots[rq->tag];
 	bool waiting;
 
-	if (unlikely(!zosbd2_rq_is_servable(rq)))
+	if (unlikely(!zosbd2_rq_is_servable(dev, rq)))
 		return BLK_STS_NOTSUPP;
 
 	blk_mq_start_request(rq);
