@@ -331,13 +331,14 @@ static void zosbd2_tell_interrupted(char __user *buf, int signal)
 static int zosbd2_tell(struct zosbd2_device *dev, u32 operation, u32 action,
 		       char __user *buf)
 {
-	struct zosbd2_head head = {
-		.handle_id = dev->handle_id,
-		.header.operation = operation,
-		.signal.signal_action = action,
-	};
 	struct zosbd2_tail tail = { };
+	struct zosbd2_head head;
 
+	/* An initialiser may leave the rest of the union as it was. */
+	memset(&head, 0, sizeof(head));
+	head.handle_id = dev->handle_id;
+	head.header.operation = operation;
+	head.signal.signal_action = action;
 	if (copy_to_user(buf, &head, ZOSBD2_HEAD_IN_BYTES) ||
 	    copy_to_user(buf + ZOSBD2_TAIL_OFFSET, &tail, sizeof(tail)))
 		return -EFAULT;
