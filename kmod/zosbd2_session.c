@@ -11,6 +11,7 @@
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/module.h>
+#include <linux/sched/mm.h>
 #include <linux/slab.h>
 
 #include "zosbd2.h"
@@ -100,22 +101,12 @@ static int zosbd2_session_admit(struct zosbd2_session *session)
 	return ret;
 }
 
-/**
- * zosbd2_session_attach - open a session
- * @dev: the device
- * @req: how, checked
- *
- * Return: a file descriptor, or -ENOENT, -EOPNOTSUPP, -ETIMEDOUT, -EINTR (see
- * struct zosbd2_ext_attach), -ENOMEM, -EMFILE, -ENFILE.
- */
-int zosbd2_session_attach(struct zosbd2_device *dev,
-			  const struct zosbd2_ext_attach *req)
+static int zosbd2_attach(struct zosbd2_device *dev,
+			 const struct zosbd2_ext_attach *req)
 {
 	struct file *file;
 	int fd, ret;
 
-	if (dev->features & ZOSBD2_FEATURES_OF_SERVER & ~req->features)
-		return -EOPNOTSUPP;
 	fd = get_unused_fd_flags(O_CLOEXEC);
 	if (fd < 0)
 		return fd;
@@ -137,5 +128,28 @@ out_file:
 	fput(file);
 out_fd:
 	put_unused_fd(fd);
+	return ret;
+}
+
+/**
+ * zosbd2_session_attach - open a session
+ * @dev: the device
+ * @req: how, checked
+ *
+ * Return: a file descriptor, or -ENOENT, -EOPNOTSUPP, -ETIMEDOUT, -EINTR (see
+ * struct zosbd2_ext_attach), -ENOMEM, -EMFILE, -ENFILE.
+ */
+int zosbd2_session_attach(struct zosbd2_device *dev,
+			  const struct zosbd2_ext_attach *req)
+{
+	unsigned int noio;
+	int ret;
+
+	if (dev->features & ZOSBD2_FEATURES_OF_SERVER & ~req->features)
+		return -EOPNOTSUPP;
+	/* Memory must not be made free by I/O that waits for this server. */
+	noio = memalloc_noio_save();
+	ret = zosbd2_attach(dev, req);
+	memalloc_noio_restore(noio);
 	return ret;
 }
