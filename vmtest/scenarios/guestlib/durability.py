@@ -80,7 +80,7 @@ class HeldBack(TypedDict):
 
 def fsync_on_ext4_waits_for_its_flush() -> HeldBack:
     """Write to a file, fsync it, and hold the flush back for a while."""
-    disk = Caching(64 * MIB)
+    disk = Durable(64 * MIB)  # whose flush() is called for flushes only
     features = Feature.FLUSH | Feature.FUA
     with zosbd2.served("disk", 64 * MIB, disk, threads=3, features=features):
         subprocess.run(["mkfs.ext4", "-q", "/dev/disk"], check=True)
