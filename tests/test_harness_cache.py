@@ -50,3 +50,14 @@ def test_a_lock_that_is_held_too_long_says_whose_it_is(tmp_path: Path) -> None:
         locked(tmp_path / "lock", "the same thing", timeout=0.3),
     ):
         pass
+
+
+def test_who_waits_for_a_lock_is_told_once(tmp_path: Path) -> None:
+    said: list[str] = []
+    with (
+        locked(tmp_path / "lock", "making something", said.append),
+        pytest.raises(SetupError),
+        locked(tmp_path / "lock", "making something", said.append, timeout=0.5),
+    ):
+        pass
+    assert said == ["waiting for another process that is making something"]

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from vmtest.cache import cache_dir, content_key, locked, tree_key
+from vmtest.cache import Say, cache_dir, content_key, locked, nobody_listens, tree_key
 from vmtest.errors import BuildError
 from vmtest.images import TOP, Image
 from vmtest.kernels import Kernel
@@ -62,11 +62,11 @@ class Built:
         return [line for line in self.log.splitlines() if "warning:" in line or "WARNING:" in line]
 
 
-def module(kernel: Kernel, source: Path) -> Built:
+def module(kernel: Kernel, source: Path, say: Say = nobody_listens) -> Built:
     """Build the out-of-tree module in ``source`` (a Kbuild file and sources) with ``W=1``.
 
-    The folder holds the .ko with its debug information. Raises BuildError with the compiler's
-    last lines.
+    The folder holds the .ko with its debug information. ``say`` is told when another process is
+    building it and is waited for. Raises BuildError with the compiler's last lines.
     """
     identity = [kernel.image.recipe.key, kernel.release]
     if kernel.tree is not None:
@@ -76,26 +76,29 @@ def module(kernel: Kernel, source: Path) -> Built:
         "make", "-j", str(os.cpu_count()), "-C", str(kernel.build_dir),
         f"M={INSIDE}", "W=1", "modules",
     ]  # fmt: skip
-    return _build(kernel.image, [source], identity, command, tree=kernel.tree)
+    return _build(kernel.image, [source], identity, command, say, tree=kernel.tree)
 
 
-def userspace(image: Image, sources: Iterable[Path], folder: str, prefix: str) -> Built:
+def userspace(
+    image: Image, sources: Iterable[Path], folder: str, prefix: str, say: Say = nobody_listens
+) -> Built:
     """Run ``make install`` in ``folder`` of copies of ``sources``; ``path/root`` is the result."""
     command = [
         "make", "-j", str(os.cpu_count()), "-C", str(INSIDE / folder),
         f"DESTDIR={INSIDE}/root", f"PREFIX={prefix}", "install",
     ]  # fmt: skip
-    return _build(image, list(sources), [image.recipe.key, prefix], command, keep_names=True)
+    identity = [image.recipe.key, prefix]
+    return _build(image, list(sources), identity, command, say, keep_names=True)
 
 
-def zosbd2_module(kernel: Kernel) -> Built:
+def zosbd2_module(kernel: Kernel, say: Say = nobody_listens) -> Built:
     """The module of this repository."""
-    return module(kernel, TOP / "kmod")
+    return module(kernel, TOP / "kmod", say)
 
 
-def zosbd2_userspace(image: Image) -> Built:
+def zosbd2_userspace(image: Image, say: Say = nobody_listens) -> Built:
     """The library and programs of this repository, below ``path/root/usr``."""
-    return userspace(image, [TOP / "userspace", TOP / "kmod/uapi"], "userspace", "/usr")
+    return userspace(image, [TOP / "userspace", TOP / "kmod/uapi"], "userspace", "/usr", say)
 
 
 def _build(
@@ -103,6 +106,7 @@ def _build(
     sources: Sequence[Path],
     identity: Iterable[str],
     command: Sequence[str],
+    say: Say,
     *,
     tree: Path | None = None,
     keep_names: bool = False,
@@ -110,7 +114,7 @@ def _build(
     key = content_key([*identity, tree_key(sources), *command, _ENTER])
     done = cache_dir("build") / key
     log = done / "build.log"
-    with locked(cache_dir("build") / f"{key}.lock", f"building {sources[0].name}"):
+    with locked(cache_dir("build") / f"{key}.lock", f"building {sources[0].name}", say):
         if not log.exists():
             work = cache_dir("build") / f"{key}.partial"
             shutil.rmtree(work, ignore_errors=True)  # nothing is mounted in it, ever

@@ -8,10 +8,16 @@ import fcntl
 import hashlib
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from vmtest.errors import SetupError
+
+Say = Callable[[str], None]
+
+
+def nobody_listens(_text: str) -> None:
+    """For callers who need not be told what they wait for."""
 
 
 def cache_dir(*parts: str) -> Path:
@@ -53,9 +59,15 @@ def tree_key(folders: Iterable[Path]) -> str:
 
 
 @contextlib.contextmanager
-def locked(path: Path, what: str, timeout: float = 1800.0) -> Iterator[None]:
-    """Hold the lock file ``path`` while ``what`` is done; waits ``timeout`` seconds at most."""
+def locked(
+    path: Path, what: str, say: Say = nobody_listens, timeout: float = 1800.0
+) -> Iterator[None]:
+    """Hold the lock file ``path`` while ``what`` is done; waits ``timeout`` seconds at most.
+
+    ``say`` is told when another process has the lock.
+    """
     deadline = time.monotonic() + timeout
+    told = False
     with path.open("a") as file:
         while True:
             try:
@@ -67,5 +79,8 @@ def locked(path: Path, what: str, timeout: float = 1800.0) -> Iterator[None]:
                         f"another process has held {path} for {timeout:.0f} s ({what})",
                         hint=f"see who has it: fuser -v {path}",
                     ) from None
+                if not told:
+                    say(f"waiting for another process that is {what}")
+                    told = True
                 time.sleep(0.2)
         yield

@@ -137,7 +137,8 @@ def ensure(recipe: Recipe, progress: Progress = lambda _line: None) -> Image:
     """The recipe's image, built when it is not in the cache (one to three minutes)."""
     if image := built(recipe):
         return image
-    with locked(cache_dir("images") / f"{recipe.name}.lock", f"building image {recipe.name}"):
+    lock = cache_dir("images") / f"{recipe.name}.lock"
+    with locked(lock, f"building image {recipe.name}", progress):
         if image := built(recipe):
             return image
         _build(recipe, progress)

@@ -22,14 +22,14 @@ RAMDISK = "/dev/zosbd2ramdisk"
 def built_module(vmtest_session: Session) -> build.Built:
     """The module, built against the kernel of this run."""
     vmtest_session.say("building the module")
-    return build.zosbd2_module(vmtest_session.default.kernel)
+    return build.zosbd2_module(vmtest_session.default.kernel, vmtest_session.say)
 
 
 @pytest.fixture(scope="session")
 def built_userspace(vmtest_session: Session) -> build.Built:
     """Library and programs, built in the image of this run."""
     vmtest_session.say("building the userspace")
-    return build.zosbd2_userspace(vmtest_session.default.kernel.image)
+    return build.zosbd2_userspace(vmtest_session.default.kernel.image, vmtest_session.say)
 
 
 @pytest.fixture

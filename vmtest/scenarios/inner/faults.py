@@ -30,7 +30,7 @@ _SCAN = "cd /sys/kernel/debug; echo scan >kmemleak; sleep 6; echo scan >kmemleak
 @pytest.fixture(scope="session")
 def built(vmtest_session: Session) -> build.Built:
     """vmtest_faulty.ko for the kernel of this run."""
-    return build.module(vmtest_session.default.kernel, SOURCE)
+    return build.module(vmtest_session.default.kernel, SOURCE, vmtest_session.say)
 
 
 @pytest.fixture
