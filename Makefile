@@ -6,6 +6,8 @@ K       ?=
 KERNEL  ?=
 ARGS    ?=
 MINUTES ?= 10
+# Workers, each with a VM; 0: no workers, for --keep-vm and --shell-on-failure.
+JOBS    ?= $(shell nproc | awk '{ print $$1 < 4 ? $$1 : 4 }')
 BIN     := $(VENV)/bin
 PYTEST  := $(BIN)/pytest $(if $(K),-k '$(K)') $(if $(KERNEL),--kernel '$(KERNEL)')
 
@@ -18,11 +20,11 @@ help: ## list the targets
 setup: ## install what is missing: distribution packages, virtual environment
 	@vmtest/bootstrap.sh $(VENV)
 
-vmtest: setup ## build everything, boot a VM, run every scenario (K= narrows, KERNEL= picks a kernel)
-	$(PYTEST) vmtest/ $(ARGS)
+vmtest: setup ## build everything, boot a VM, run every scenario (K= narrows, KERNEL= picks a kernel, JOBS= VMs)
+	$(PYTEST) -n $(JOBS) vmtest/ $(ARGS)
 
 test: setup lint types actionlint ## all that must be green: lint, types, host tests, module with W=1, scenarios
-	$(PYTEST) tests/ vmtest/ $(ARGS)
+	$(PYTEST) -n $(JOBS) tests/ vmtest/ $(ARGS)
 
 lint: setup ## formatting and lint (ruff)
 	$(BIN)/ruff format --check .

@@ -30,12 +30,13 @@ class PooledVm:
 class VmPool:
     """Hands out VMs, one at a time.
 
-    ``log_dir`` gets the console logs. ``say`` is told what the user waits for. VMs in ``kept`` are
-    left running until ``close``.
+    ``log_dir`` gets the console logs. ``say`` is told what the user waits for. The names of the VMs
+    begin with ``prefix``. VMs in ``kept`` are left running until ``close``.
     """
 
     log_dir: Path
     say: Say = lambda _text: None
+    prefix: str = ""
     boots: int = 0
     kept: list[VM] = field(default_factory=list)
     _current: PooledVm | None = None
@@ -57,7 +58,7 @@ class VmPool:
                 self._current = spare.take()
                 return self._current
             spare.discard()
-        vm = VM(config, self.log_dir)
+        vm = VM(config, self.log_dir, self.prefix)
         self.say(f"booting {vm.name}: {config.kernel.name} under {config.accelerator.name}")
         self.boots += 1
         vm.start()
@@ -68,7 +69,7 @@ class VmPool:
         """Boot a VM in the background, for when the current one is dead."""
         if self._spare is None:
             self.boots += 1
-            self._spare = _Spare(config, VM(config, self.log_dir))
+            self._spare = _Spare(config, VM(config, self.log_dir, self.prefix))
 
     def retire(self, keep: bool = False) -> None:
         """End the current VM; ``keep`` leaves it running for somebody to look at."""

@@ -9,8 +9,6 @@ for a VM of another shape, ``@pytest.mark.kills_vm`` says that the VM cannot be 
 from __future__ import annotations
 
 import os
-import random
-import signal
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -19,21 +17,27 @@ from typing import Any
 import pytest
 from rich.console import Console as RichConsole
 
-from vmtest import accel, kernels, privilege
+from vmtest import accel, kernels, privilege, pytest_parallel
 from vmtest.errors import GuestError, VmtestError
 from vmtest.guest import Guest
 from vmtest.mortal import Mortal
 from vmtest.pool import VmPool
-from vmtest.pytest_recorder import JUNIT_PLACEHOLDER, Recorder
+from vmtest.pytest_parallel import share_of
+from vmtest.pytest_recorder import JUNIT_PLACEHOLDER, Recorder, describe, keep_log
+from vmtest.report import evidence
 from vmtest.vm import VM, VmConfig
 from vmtest.watch import KernelReported, LogWatch
 
 SESSION = pytest.StashKey["Session"]()
 WATCH = pytest.StashKey[LogWatch]()
+_FAILED = pytest.StashKey[bool]()
+_WATCHED = pytest.StashKey[evidence.Watched]()
+_NEXT = pytest.StashKey[pytest.Item | None]()
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    """The options of the harness."""
+def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
+    """The options of the harness; and its other part, which has hooks that come before all."""
+    pluginmanager.register(pytest_parallel, "vmtest-parallel")
     group = parser.getgroup("vmtest", "virtual machines for kernel tests")
     option = group.addoption
     option(
@@ -80,13 +84,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 class Session:
-    """What the tests of a run share; made when the first test that needs a VM is set up."""
+    """What the tests of a process share; made when the first test that needs a VM is set up."""
 
-    def __init__(self, config: pytest.Config, recorder: Recorder) -> None:
+    def __init__(self, config: pytest.Config) -> None:
         self._config = config
-        self.recorder = recorder
+        self._worker = share_of(config).worker
         self.terminal = RichConsole(stderr=True)
         option = config.getoption
+        #: For another pytest that is to use the same.
+        self.kernel_option = ["--kernel", str(option("kernel"))] if option("kernel") else []
         kernel = kernels.resolve(option("kernel"), self.say)
         probe_kernel = kernel.image.kernel
         accelerator = accel.choose(option("accel"), probe_kernel)
@@ -97,14 +103,17 @@ class Session:
             memory=option("memory"),
             verbose_boot=option("verbose_boot"),
         )
-        self.pool = VmPool(recorder.directory, self.say)
-        recorder.describe(self.default)
+        #: The run's folder.
+        self.directory = share_of(config).make_directory()
+        self.pool = VmPool(self.directory, self.say, f"{self._worker}-" if self._worker else "")
+        self.environment = describe(self.default)
 
     def say(self, text: str) -> None:
         """Tell the user what is going on, on a line of its own; pytest's capture is bypassed."""
         manager = self._config.pluginmanager.getplugin("capturemanager")
+        who = f"vmtest: {self._worker}:" if self._worker else "vmtest:"
         with manager.global_and_fixture_disabled():
-            self.terminal.print(f"[dim]vmtest: {text}[/]", highlight=False, soft_wrap=True)
+            self.terminal.print(f"[dim]{who} {text}[/]", highlight=False, soft_wrap=True)
 
     def config_for(self, item: pytest.Item) -> VmConfig:
         """The VM that the test's marks ask for."""
@@ -122,11 +131,11 @@ def pytest_configure(config: pytest.Config) -> None:
     """Register the marks; make artefacts and the summary when scenarios are among the tests."""
     config.addinivalue_line("markers", "vm(cpus, memory, kernel_arguments): the VM's shape")
     config.addinivalue_line("markers", "kills_vm: the VM cannot be used afterwards")
-    if not config.option.collectonly:
+    share = pytest_parallel.join(config)
+    if not config.option.collectonly and not share.worker:
         if config.option.xmlpath is None:
             config.option.xmlpath = JUNIT_PLACEHOLDER
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
-        config.pluginmanager.register(Recorder(config), "vmtest-recorder")
+        config.pluginmanager.register(Recorder(config, share), "vmtest-recorder")
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -158,18 +167,14 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 @pytest.fixture(scope="session")
 def seed(request: pytest.FixtureRequest) -> int:
     """``--seed``, or one that nobody has chosen. A test that uses it prints what it makes of it."""
-    chosen: int | None = request.config.getoption("seed")
-    return random.SystemRandom().randrange(1 << 32) if chosen is None else chosen
+    return int(request.config.getoption("seed"))
 
 
 @pytest.fixture(scope="session")
 def vmtest_session(request: pytest.FixtureRequest) -> Session:
     """Kernel, accelerator and VM pool of this run; builds the image if need be."""
-    config = request.config
-    recorder = config.pluginmanager.getplugin("vmtest-recorder")
-    assert isinstance(recorder, Recorder)
-    session = Session(config, recorder)
-    config.stash[SESSION] = session
+    session = Session(request.config)
+    request.config.stash[SESSION] = session
     return session
 
 
@@ -183,16 +188,16 @@ def vm(request: pytest.FixtureRequest, vmtest_session: Session) -> Iterator[VM]:
     item.stash[WATCH] = watch
     if item.get_closest_marker("kills_vm"):
         pooled.spoiled = "the test says that it spoils the VM"
-        if _later_vm_tests(item):
+        if _vm_test_follows(item):
             pool.prepare_spare(session.default)
     try:
         yield pooled.vm
     finally:
-        failed = session.recorder.failed(item.nodeid)
+        failed = item.stash.get(_FAILED, False)
         try:
             watch.check_clean()
         finally:
-            session.recorder.watched(item.nodeid, watch)
+            item.stash[_WATCHED] = keep_log(session.directory, item.nodeid, watch)
             pooled = watch.pooled  # not the first one, if that died as expected
             if failed and session._config.getoption("shell_on_failure") and pooled.vm.alive:
                 _shell(session, pooled.vm)
@@ -214,6 +219,12 @@ def mortal(request: pytest.FixtureRequest, vmtest_session: Session, vm: VM) -> M
     watch = request.node.stash[WATCH]
     vmtest_session.pool.prepare_spare(vm.config)
     return Mortal(vmtest_session.pool, watch)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """Note what follows: with workers, it is not the next in the list of all tests."""
+    item.stash[_NEXT] = nextitem
 
 
 @pytest.hookimpl(wrapper=True)
@@ -240,12 +251,20 @@ def pytest_runtest_call(item: pytest.Item) -> Any:
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
     """Errors of the harness speak for themselves: no stack of the harness's own calls.
 
-    Done here, as junit.xml takes the report before pytest_exception_interact would see it.
+    Done here, as junit.xml takes the report before pytest_exception_interact would see it. The
+    report also gets what the results need to know of the test.
     """
-    report = yield
+    report: pytest.TestReport = yield
     error = call.excinfo.value if call.excinfo else None
     if isinstance(error, VmtestError | KernelReported):
         report.longrepr = f"{type(error).__name__}: {error}{_place_in_test(item, call)}"
+    if report.failed:
+        item.stash[_FAILED] = True
+        if "seed" in getattr(item, "fixturenames", ()):
+            report.sections.append(("vmtest", f"chosen with --seed {item.config.option.seed}"))
+    if session := item.config.stash.get(SESSION, None):
+        watched = item.stash.get(_WATCHED, None) if call.when == "teardown" else None
+        evidence.attach(report, session.environment, watched)
     return report
 
 
@@ -259,16 +278,14 @@ def _place_in_test(item: pytest.Item, call: pytest.CallInfo[None]) -> str:
     return f"\n\n{item.path.name}:{last.lineno + 1}: {str(last.statement).strip()}"
 
 
-def _later_vm_tests(item: pytest.Item) -> bool:
-    later = item.session.items[item.session.items.index(item) + 1 :]
-    return any("vm" in getattr(other, "fixturenames", ()) for other in later)
+def _vm_test_follows(item: pytest.Item) -> bool:
+    return "vm" in getattr(item.stash[_NEXT], "fixturenames", ())
 
 
 def _last(item: pytest.Item) -> bool:
     """Whether it is the last of its file."""
-    items = item.session.items
-    index = items.index(item)
-    return index + 1 == len(items) or items[index + 1].path != item.path
+    following = item.stash[_NEXT]
+    return following is None or following.path != item.path
 
 
 def _shell(session: Session, vm: VM) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import subprocess
 import time
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -14,13 +15,15 @@ from _pytest.junitxml import xml_key
 from rich.console import Console as RichConsole
 
 from vmtest.images import TOP
+from vmtest.pytest_parallel import Share
+from vmtest.report.evidence import Watched, environment_of, watched_of
 from vmtest.report.github import active, error_commands, write_job_summary
 from vmtest.report.html import write_html
 from vmtest.report.junit import add_properties
 from vmtest.report.ktap import ktap
 from vmtest.report.model import Environment, Outcome, RunResult, TestResult
 from vmtest.report.summary import print_summary
-from vmtest.rundir import new_run_dir, slug
+from vmtest.rundir import slug
 from vmtest.vm import VmConfig
 from vmtest.watch import LogWatch
 
@@ -28,70 +31,68 @@ from vmtest.watch import LogWatch
 JUNIT_PLACEHOLDER = "vmtest-run-directory"
 
 
-class Recorder:
-    """A pytest plugin of its own; artefacts come into being with the first test that uses a VM."""
+def describe(config: VmConfig) -> Environment:
+    """What the tests of a process run on."""
+    commit = subprocess.run(
+        ["git", "-C", str(TOP), "describe", "--always", "--dirty"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    return Environment(
+        kernel=f"{config.kernel.name} ({config.kernel.release})",
+        accelerator=config.accelerator.name,
+        accelerator_reason=config.accelerator.reason,
+        details={
+            "CPUs": str(config.cpus),
+            "memory": f"{config.memory} MiB",
+            "commit": commit.stdout.strip() or "unknown",
+        },
+    )
 
-    def __init__(self, config: pytest.Config) -> None:
+
+def keep_log(directory: Path, nodeid: str, watch: LogWatch) -> Watched:
+    """Write the kernel log of a test to the run's folder; called when its VM is given back."""
+    folder = directory / "dmesg"
+    folder.mkdir(exist_ok=True)
+    path = folder / f"{slug(nodeid)}.log"
+    path.write_text(watch.dmesg(), encoding="utf-8", errors="replace")
+    return Watched(
+        vm=watch.vm_name,
+        dmesg=path,
+        console=Path(str(watch.console_log)),
+        console_tail=tuple(watch.tail()),
+        reports=tuple(watch.reports),
+    )
+
+
+class Recorder:
+    """A pytest plugin of its own, in the process that writes the results.
+
+    All it knows comes with the reports of the tests' phases, from whichever process.
+    """
+
+    def __init__(self, config: pytest.Config, share: Share) -> None:
         self._config = config
+        self._share = share
         self._began = time.monotonic()
         self._started = datetime.now().astimezone()
-        self._directory: Path | None = None
         self._environment: Environment | None = None
         self._run: RunResult | None = None
         self._phases: dict[str, list[pytest.TestReport]] = {}
-        self._watches: dict[str, LogWatch] = {}
-        self._dmesg: dict[str, Path] = {}
-        self._tails: dict[str, tuple[str, ...]] = {}
-
-    @property
-    def directory(self) -> Path:
-        """The run's folder, made when it is first needed."""
-        if self._directory is None:
-            base = self._config.getoption("run_dir") or TOP / "build" / "vmtest"
-            self._directory = new_run_dir(Path(base))
-        return self._directory
-
-    def describe(self, config: VmConfig) -> None:
-        """Note what the tests run on."""
-        commit = subprocess.run(
-            ["git", "-C", str(TOP), "describe", "--always", "--dirty"],
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        self._environment = Environment(
-            kernel=f"{config.kernel.name} ({config.kernel.release})",
-            accelerator=config.accelerator.name,
-            accelerator_reason=config.accelerator.reason,
-            details={
-                "CPUs": str(config.cpus),
-                "memory": f"{config.memory} MiB",
-                "commit": commit.stdout.strip() or "unknown",
-            },
-        )
-
-    def failed(self, nodeid: str) -> bool:
-        """Whether the test has failed so far."""
-        return any(phase.failed for phase in self._phases.get(nodeid, ()))
-
-    def watched(self, nodeid: str, watch: LogWatch) -> None:
-        """Keep the log of a test; called when its VM is given back."""
-        folder = self.directory / "dmesg"
-        folder.mkdir(exist_ok=True)
-        path = folder / f"{slug(nodeid)}.log"
-        path.write_text(watch.dmesg(), encoding="utf-8", errors="replace")
-        self._watches[nodeid] = watch
-        self._dmesg[nodeid] = path
-        self._tails[nodeid] = tuple(watch.tail())
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Note set-up, call and tear-down of every test."""
         self._phases.setdefault(report.nodeid, []).append(report)
+        if self._environment is None and (found := environment_of(report)):
+            details = {**found.details, "workers": str(self._share.workers)}
+            seed = str(self._config.option.seed)
+            self._environment = replace(found, seed=seed, details=details)
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self) -> None:
         """Write the artefacts, unless no test used a VM; pytest's JUnit file is there by now."""
         if self._environment is None:
             return
-        directory = self.directory
+        directory = self._share.directory
         self._run = RunResult(
             environment=self._environment,
             started=self._started,
@@ -130,7 +131,7 @@ class Recorder:
             self._config.pluginmanager.unregister(xml)
             del self._config.stash[xml_key]
         else:
-            xml.logfile = str(self.directory / "junit.xml")
+            xml.logfile = str(self._share.directory / "junit.xml")
 
     def _result(self, nodeid: str) -> TestResult:
         phases = self._phases[nodeid]
@@ -139,13 +140,14 @@ class Recorder:
         outcome, message, longrepr = Outcome.PASSED, "", ""
         if bad is not None:
             outcome = Outcome.FAILED if bad.when == "call" else Outcome.ERROR
-            longrepr = bad.longreprtext
+            # pytest-xdist puts a line about the worker before the text of its reports.
+            longrepr = bad.longrepr if isinstance(bad.longrepr, str) else bad.longreprtext
             crash = getattr(bad.longrepr, "reprcrash", None)
             message = crash.message if crash else longrepr
         elif skipped is not None:
             outcome = Outcome.SKIPPED
             message = str(skipped.longrepr[2] if isinstance(skipped.longrepr, tuple) else "")
-        watch = self._watches.get(nodeid)
+        watched = next(filter(None, map(watched_of, phases)), None)
         file, line, _ = phases[0].location
         return TestResult(
             nodeid=nodeid,
@@ -153,11 +155,11 @@ class Recorder:
             duration=sum(phase.duration for phase in phases),
             message=message.partition("\n")[0],
             longrepr=longrepr,
-            reports=tuple(watch.reports) if watch else (),
-            console_tail=self._tails.get(nodeid, ()) if bad else (),
-            vm=watch.vm_name if watch else "",
-            dmesg=self._dmesg.get(nodeid),
-            console=Path(str(watch.console_log)) if watch else None,
+            reports=watched.reports if watched else (),
+            console_tail=watched.console_tail if watched and bad else (),
+            vm=watched.vm if watched else "",
+            dmesg=watched.dmesg if watched else None,
+            console=watched.console if watched else None,
             file=file,
             line=(line or 0) + 1,
         )

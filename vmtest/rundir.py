@@ -11,16 +11,26 @@ from pathlib import Path
 _KEPT_RUNS = 20
 
 
-def new_run_dir(base: Path) -> Path:
-    """Make a fresh folder below ``base`` and point ``latest`` at it; old runs beyond 20 go."""
-    base.mkdir(parents=True, exist_ok=True)
+def name_run_dir(base: Path) -> Path:
+    """A name below ``base`` that no other run has; nothing is made yet."""
     stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
-    run = base / f"{stamp}-{os.getpid()}"
-    run.mkdir()
-    link = base / f".latest-{os.getpid()}"
+    return base.absolute() / f"{stamp}-{os.getpid()}"
+
+
+def make_run_dir(run: Path) -> Path:
+    """Make the folder ``run``, unless another process of this run already has.
+
+    Who makes it points ``latest`` at it, and removes old runs beyond 20.
+    """
+    run.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        run.mkdir()
+    except FileExistsError:
+        return run
+    link = run.parent / f".latest-{os.getpid()}"
     link.symlink_to(run.name)
-    link.replace(base / "latest")
-    _forget_old(base)
+    link.replace(run.parent / "latest")
+    _forget_old(run.parent)
     return run
 
 

@@ -22,6 +22,7 @@ import paramiko
 import pexpect
 from qemu.qmp.legacy import QEMUMonitorProtocol
 
+from vmtest import sweep
 from vmtest.accel import Accelerator
 from vmtest.cache import cache_dir, locked
 from vmtest.console import Console
@@ -83,9 +84,9 @@ class VM:
     log is where the caller wants it.
     """
 
-    def __init__(self, config: VmConfig, log_dir: Path) -> None:
+    def __init__(self, config: VmConfig, log_dir: Path, prefix: str = "") -> None:
         self.config = config
-        self.name = f"vm{next(_names)}"
+        self.name = f"{prefix}vm{next(_names)}"
         self.log = log_dir / f"console-{self.name}.log"
         self.boot_seconds = 0.0
         self._port = 0
@@ -123,7 +124,7 @@ class VM:
 
     def start(self) -> Self:
         """Boot, and return when commands can be run. Raises BootFailed or SshFailed."""
-        self._workdir = Path(tempfile.mkdtemp(prefix="vmtest-"))
+        self._workdir = Path(tempfile.mkdtemp(prefix=sweep.folder_prefix()))
         self.log.parent.mkdir(parents=True, exist_ok=True)
         began = time.monotonic()
         slowness = self.config.accelerator.slowness

@@ -36,7 +36,7 @@ def inner(request: pytest.FixtureRequest, vmtest_session: Session) -> InnerRun:
         options += ["--kernel", str(option("kernel"))]
     # guests.py begins with another VM than the rest needs, which would cost a spare later on.
     files = [INNER / name for name in ("guests.py", "servers.py", "faults.py")]
-    return run_inner(files, vmtest_session.recorder.directory / "negative-controls", options)
+    return run_inner(files, vmtest_session.directory / "negative-controls", options)
 
 
 def _of_fault(inner: InnerRun, fault: Fault, test: str = "test_fault") -> InnerTest:
