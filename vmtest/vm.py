@@ -247,7 +247,9 @@ class VM:
             kind, message = GuestPanicked, f"the kernel died ({message})"
         elif console.ended and kind is not BootFailed:
             kind, message = GuestLost, f"QEMU ended ({message})"
-        return kind(f"{self.name}: {message}", console=console.tail(), log=self.log)
+        # What kept a guest from booting stands before the panic that it ends in.
+        lines = 50 if kind is BootFailed else 20
+        return kind(f"{self.name}: {message}", console=console.tail(lines), log=self.log)
 
     def _on_dead(self) -> None:
         """Called by the console's thread: break what waits on SSH, and do not let QEMU linger."""

@@ -8,11 +8,15 @@ import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from vmtest.pytest_plugin import Session
+
+_INNER = Path(__file__).parent / "inner"
 _TIMEOUT = 1800.0
+_END_TIMEOUT = 5.0
 _CLOCK = re.compile(r"\[ *(?P<kernel>\d+\.\d+)\].*vmtest-clock (?P<host>\d+\.\d+)")
 _PANIC = re.compile(r"\[ *(?P<kernel>\d+\.\d+)\].*Kernel panic - not syncing")
 
@@ -66,27 +70,38 @@ class InnerRun:
         return self.tests[name]
 
 
-def run_inner(files: Sequence[Path], directory: Path, options: Sequence[str]) -> InnerRun:
-    """Run pytest on ``files`` with artefacts in a folder of its own below ``directory``."""
+def run_inner(session: Session, name: str, *files: str) -> InnerRun:
+    """Run pytest on ``files`` of ``inner/``, with the kernel and accelerator of ``session``.
+
+    Its artefacts are in the folder ``name`` of the session's own.
+    """
+    session.say(f"running the negative controls of {', '.join(files)}, which takes some minutes")
+    directory = session.directory / name
     directory.mkdir(parents=True)
     command = [
-        sys.executable, "-m", "pytest", *map(str, files), *options,
+        sys.executable, "-m", "pytest", *(str(_INNER / file) for file in files),
+        "--accel", session.default.accelerator.name, *session.kernel_option,
         "-p", "no:cacheprovider", "--run-dir", str(directory),
+        "-o", "junit_logging=system-out",
     ]  # fmt: skip
     # Nobody is to be told of failures that are wanted.
     dropped = ("GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY", "PYTEST_ADDOPTS", "PYTEST_CURRENT_TEST")
     env = {name: value for name, value in os.environ.items() if name not in dropped}
     log = directory / "pytest.log"
-    with log.open("w") as sink:
-        done = subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=sink,
-            stderr=subprocess.STDOUT,
-            env=env,
-            timeout=_TIMEOUT,
-            check=False,
-        )
+    with (
+        log.open("w") as sink,
+        subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=sink, stderr=subprocess.STDOUT, env=env
+        ) as process,
+    ):
+        try:
+            status = process.wait(_TIMEOUT)
+        except BaseException:
+            process.terminate()  # it has VMs to end
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(_END_TIMEOUT)
+            process.kill()
+            raise
     output = log.read_text(errors="replace")
     folder = directory / "latest"
     junit = folder / "junit.xml"
@@ -97,7 +112,7 @@ def run_inner(files: Sequence[Path], directory: Path, options: Sequence[str]) ->
         test = _inner_test(case, folder)
         # A second entry of the same name is an error in tear-down after the failure.
         tests.setdefault(test.name, test)
-    return InnerRun(done.returncode, output, folder.resolve(), tests)
+    return InnerRun(status, output, folder.resolve(), tests)
 
 
 def _inner_test(case: ElementTree.Element, folder: Path) -> InnerTest:

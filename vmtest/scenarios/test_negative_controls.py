@@ -1,87 +1,26 @@
 # SPDX-License-Identifier: MIT
 """The harness proves itself: what is broken on purpose must turn its test red, and rightly so.
 
-The broken things are the tests in ``inner/``. They run once, in a pytest of their own, and are
-looked at here by what that run left: its junit.xml and the kernel logs.
+The broken things are the tests in ``inner/``: guests and servers here, kernels' faults in
+test_negative_faults.py. They run once, in a pytest of their own, and are looked at here by what
+that run left: its junit.xml and the kernel logs.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
-from vmtest.faulty import FAULTS, Fault
-from vmtest.klog import failing, parse
 from vmtest.pytest_plugin import Session
-from vmtest.scenarios.negative_run import InnerRun, InnerTest, run_inner
+from vmtest.scenarios.negative_run import InnerRun, run_inner
 
-INNER = Path(__file__).parent / "inner"
-FATAL = [fault for fault in FAULTS if fault.fatal]
-
-#: Seconds that a test may outlive the panic of its guest.
-PROMPTLY = 5.0
-
-every_fault = pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
-every_fatal_fault = pytest.mark.parametrize("fault", FATAL, ids=lambda fault: fault.name)
+pytestmark = pytest.mark.long(150)
 
 
 @pytest.fixture(scope="session")
-def inner(request: pytest.FixtureRequest, vmtest_session: Session) -> InnerRun:
-    """The run of all that is broken."""
-    vmtest_session.say("running the negative controls, which takes some minutes")
-    option = request.config.getoption
-    options = ["--accel", vmtest_session.default.accelerator.name]
-    if option("kernel"):
-        options += ["--kernel", str(option("kernel"))]
+def inner(vmtest_session: Session) -> InnerRun:
+    """The run of all that is broken but the kernel."""
     # guests.py begins with another VM than the rest needs, which would cost a spare later on.
-    files = [INNER / name for name in ("guests.py", "servers.py", "faults.py")]
-    return run_inner(files, vmtest_session.directory / "negative-controls", options)
-
-
-def _of_fault(inner: InnerRun, fault: Fault, test: str = "test_fault") -> InnerTest:
-    found = inner.test(f"{test}[{fault.name}]")
-    if found.outcome == "skipped":
-        pytest.skip(found.text)
-    return found
-
-
-@every_fault
-def test_a_fault_turns_its_test_red_with_its_title(inner: InnerRun, fault: Fault) -> None:
-    test = _of_fault(inner, fault)
-    assert test.outcome == "failed", f"{test.outcome}: {test.text}"
-    _, _, title = test.title.partition("KernelReported: ")
-    assert fault.matches(title), f"{title!r} does not match {fault.title!r}\n{test.text}"
-
-
-@every_fault
-def test_the_whole_report_of_a_fault_is_in_the_failure(inner: InnerRun, fault: Fault) -> None:
-    test = _of_fault(inner, fault)
-    reports = [report for report in failing(parse(test.dmesg)) if fault.matches(report.title)]
-    assert reports, f"no report of {fault.name} in its dmesg:\n{test.dmesg}"
-    # A shown line may be longer: the place in the source is added.
-    missing = [line for line in reports[0].lines if line.strip() not in test.text]
-    assert not missing, "\n".join(missing[:10])
-    assert "Call Trace:" in test.text
-
-
-@every_fatal_fault
-def test_a_dead_guest_fails_its_test_within_five_seconds(inner: InnerRun, fault: Fault) -> None:
-    test = _of_fault(inner, fault)
-    if not any(sign in test.dmesg for sign in ("Oops", "kernel BUG", "Kernel panic", "Call Trace")):
-        pytest.fail(f"the kernel did not say a word:\n{test.dmesg}")
-    if not any(sign in test.dmesg for sign in ("Oops", "kernel BUG", "Kernel panic")):
-        pytest.skip("this kernel notices the fault without dying of it")
-    assert test.died_at is not None, f"no panic line:\n{test.dmesg}"
-    late = test.call_ended - test.died_at
-    assert 0 <= late <= PROMPTLY, f"the test ended {late:.1f} s after the panic line"
-
-
-@every_fault
-def test_the_test_after_a_fault_gets_a_fresh_vm_and_passes(inner: InnerRun, fault: Fault) -> None:
-    broken, healthy = _of_fault(inner, fault), _of_fault(inner, fault, "test_healthy_after")
-    assert healthy.outcome == "passed", healthy.text
-    assert healthy.vm != broken.vm
+    return run_inner(vmtest_session, "negative-controls", "guests.py", "servers.py")
 
 
 def test_a_run_with_failures_ends_with_status_1(inner: InnerRun) -> None:
