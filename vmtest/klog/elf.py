@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -54,13 +55,13 @@ class ElfSymbolizer:
                 continue
             with path.open("rb") as stream:
                 try:
-                    answers |= _locate(ELFFile(stream), wanted)
+                    answers |= _locate(ELFFile(stream), path, wanted)
                 except ELFError as error:
                     raise ValueError(f"{path}: not a usable ELF file: {error}") from error
         return answers
 
 
-def _locate(elf: Any, wanted: list[Query]) -> dict[Query, str]:
+def _locate(elf: Any, path: Path, wanted: list[Query]) -> dict[Query, str]:
     if not elf.has_dwarf_info():
         return {}
     places: dict[Query, tuple[int, int]] = {}
@@ -68,12 +69,22 @@ def _locate(elf: Any, wanted: list[Query]) -> dict[Query, str]:
         if place := _address(elf, query):
             places[query] = place
     addresses = [address for _section, address in places.values()]
-    rows = list(_rows(elf, addresses))
+    if elf["e_type"] == "ET_REL":
+        rows = _rows_of_module(path, path.stat().st_mtime_ns)
+    else:
+        rows = list(_rows(elf, addresses))
     answers = {}
     for query, (section, address) in places.items():
         if found := _row_at(rows, section, address):
             answers[query] = f"{found.file}:{found.line}"
     return answers
+
+
+@lru_cache(maxsize=4)
+def _rows_of_module(path: Path, _changed: int) -> list[_Row]:
+    """All line tables of a module; kept, as they take a second to read, at every report."""
+    with path.open("rb") as stream:
+        return list(_rows(ELFFile(stream), []))
 
 
 def _address(elf: Any, query: Query) -> tuple[int, int] | None:
