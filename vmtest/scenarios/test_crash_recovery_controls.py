@@ -4,26 +4,19 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
 
 from vmtest.pytest_plugin import Session
 from vmtest.scenarios.negative_run import InnerRun, run_inner
 
-INNER = Path(__file__).parent / "inner"
+pytestmark = pytest.mark.long(150)
 
 
 @pytest.fixture(scope="session")
-def crashes(request: pytest.FixtureRequest, vmtest_session: Session) -> InnerRun:
+def crashes(vmtest_session: Session) -> InnerRun:
     """The run of all that is broken."""
-    vmtest_session.say("running the crash scenarios with broken servers and a broken module")
-    option = request.config.getoption
-    options = ["--accel", vmtest_session.default.accelerator.name]
-    if option("kernel"):
-        options += ["--kernel", str(option("kernel"))]
-    directory = vmtest_session.recorder.directory / "crash-controls"
-    return run_inner([INNER / "crashes.py"], directory, options)
+    return run_inner(vmtest_session, "crash-controls", "crashes.py")
 
 
 @pytest.mark.parametrize("test", ["test_kills[none]", "test_power_cut[none]"])

@@ -22,7 +22,7 @@ from .recovery import (
     use_while_killed,
 )
 
-pytestmark = pytest.mark.usefixtures("module", "programs")
+pytestmark = [pytest.mark.usefixtures("module", "programs"), pytest.mark.long(120)]
 
 BACKING = "/var/tmp/crash.img"
 

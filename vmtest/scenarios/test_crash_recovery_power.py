@@ -18,6 +18,8 @@ from .equipment import Equipment
 from .oracle import Journal
 from .recovery import FILE_SYSTEMS, SIZE, survive_power_cuts, verdict_after, work_until_dead
 
+pytestmark = pytest.mark.long(180)
+
 #: States of the disk that are looked at after one power cut.
 IMAGES = 3
 
