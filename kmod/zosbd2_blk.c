@@ -78,6 +78,19 @@ static bool zosbd2_is_given_up(const struct zosbd2_device *dev)
 		time_after(jiffies, dev->lost_at + dev->timeout_seconds * HZ));
 }
 
+/*
+ * The block layer checks a partition's end and not the device's, which may
+ * have come nearer since.
+ */
+static bool zosbd2_is_inside(const struct zosbd2_device *dev,
+			     struct request *rq)
+	__must_hold(&dev->lock)
+{
+	return req_op(rq) == REQ_OP_FLUSH ||
+	       blk_rq_pos(rq) + blk_rq_sectors(rq) <=
+		       dev->blocks * ZOSBD2_BLOCK_SIZE >> SECTOR_SHIFT;
+}
+
 /* Generation 0 is never used, so that a zeroed answer names no request. */
 static u32 zosbd2_next_id(const struct zosbd2_device *dev, u32 id)
 {
@@ -102,7 +115,8 @@ static blk_status_t zosbd2_queue_rq(struct blk_mq_hw_ctx *hctx,
 	blk_mq_start_request(rq);
 
 	spin_lock(&dev->lock);
-	if (unlikely(dev->gone || zosbd2_is_given_up(dev))) {
+	if (unlikely(dev->gone || zosbd2_is_given_up(dev) ||
+		     !zosbd2_is_inside(dev, rq))) {
 		dev->stats.requests++;
 		dev->stats.errors++;
 		spin_unlock(&dev->lock);

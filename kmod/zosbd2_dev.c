@@ -305,6 +305,7 @@ u64 zosbd2_dev_blocks(struct zosbd2_device *dev)
 int zosbd2_dev_resize(struct zosbd2_device *dev, u64 blocks)
 {
 	struct gendisk *disk;
+	bool shrinks;
 	int ret = 0;
 
 	disk = zosbd2_get_disk(dev);
@@ -315,14 +316,18 @@ int zosbd2_dev_resize(struct zosbd2_device *dev, u64 blocks)
 		return -ERESTARTSYS;
 	}
 	spin_lock(&dev->lock);
+	shrinks = blocks < dev->blocks;
 	if (dev->state == ZOSBD2_DEV_REMOVING)
 		ret = -ENOENT;
 	else if (dev->state == ZOSBD2_DEV_SYNCING ||
-		 (blocks < dev->blocks && zosbd2_client_in_use(dev)))
+		 (shrinks && zosbd2_client_in_use(dev)))
 		ret = -EBUSY;
 	else
 		dev->blocks = blocks;
 	spin_unlock(&dev->lock);
+	/* The next opener finds no partition that lies behind the end. */
+	if (!ret && shrinks && dev->features & ZOSBD2_FEATURE_PARTITIONS)
+		set_bit(GD_NEED_PART_SCAN, &disk->state);
 	/* Under the mutex, so that two of these cannot cross. */
 	if (!ret)
 		set_capacity_and_notify(disk, zosbd2_sectors(blocks));

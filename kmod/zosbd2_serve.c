@@ -94,7 +94,7 @@ static bool zosbd2_finish_read(struct zosbd2_device *dev,
 }
 
 /* What a server may blame; any other error is one of I/O. */
-static blk_status_t zosbd2_status(s32 error)
+static blk_status_t zosbd2_status(const struct request *rq, s32 error)
 {
 	switch (error) {
 	case 0:
@@ -102,6 +102,9 @@ static blk_status_t zosbd2_status(s32 error)
 	case -ENOSPC:
 		return BLK_STS_NOSPC;
 	case -EOPNOTSUPP:
+		/* fsync() takes this for a device that needs no flush. */
+		if (req_op(rq) == REQ_OP_FLUSH)
+			return BLK_STS_IOERR;
 		return BLK_STS_NOTSUPP;
 	default:
 		return BLK_STS_IOERR;
@@ -141,7 +144,8 @@ static int zosbd2_answer(struct zosbd2_device *dev,
 		if (tail->error || req_op(rq) != REQ_OP_READ) {
 			trace_zosbd2_answered(dev->handle_id, slot->id,
 					      tail->error);
-			zosbd2_blk_end(dev, slot, zosbd2_status(tail->error));
+			zosbd2_blk_end(dev, slot,
+				       zosbd2_status(rq, tail->error));
 			return 0;
 		}
 		if (!access_ok(data, bytes)) {

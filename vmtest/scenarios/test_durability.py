@@ -32,7 +32,6 @@ def test_fsync_tells_the_error_of_a_flush(python: RemotePython) -> None:
     assert seen == ["EIO", "ENOSPC", "EIO", "OK"]
 
 
-@pytest.mark.xfail(reason="fsync takes EOPNOTSUPP for a device that needs no flush")
 def test_fsync_fails_when_its_flush_is_answered_with_eopnotsupp(python: RemotePython) -> None:
     assert python.call(durability.fsync_when_a_flush_is_answered_with, [-95]) != ["OK"]
 
@@ -162,7 +161,6 @@ def test_without_the_feature_there_are_no_partitions(python: RemotePython) -> No
     assert seen == {"before": False, "BLKRRPART": "EINVAL", "after": False, "at the end": False}
 
 
-@pytest.mark.xfail(reason="a partition outlives the part of the device that it lies on")
 def test_a_partition_ends_where_the_device_does(python: RemotePython) -> None:
     seen = python.call(features.partition_behind_the_end)
     assert seen["beyond"] == []

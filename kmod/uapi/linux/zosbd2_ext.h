@@ -188,7 +188,7 @@ struct zosbd2_ext_status {
  *
  * Returns a file descriptor (close-on-exec), or fails with
  * ENOENT: there is no such device;
- * EINVAL: an unknown flag, or a reserved field that is not 0;
+ * EINVAL: an unknown flag or feature, or a reserved field that is not 0;
  * EOPNOTSUPP: the device has a feature that the server does not understand;
  * ETIMEDOUT: the other servers did not hand in what they have within
  *	timeout_ms, or a take-over before did not end: they go on as before;
