@@ -4,14 +4,12 @@
 from __future__ import annotations
 
 import errno
-import threading
 
 import pytest
 import zosbd2
 from zosbd2 import Feature, Operation
 from zosbd2.abi import REQUEST_FUA, REQUEST_NO_UNMAP
 from zosbd2.handler import carry_out
-from zosbd2.retirement import Retirement
 
 
 class Classic:
@@ -96,29 +94,3 @@ def test_what_a_handler_lacks_fails_as_an_io_error(operation: Operation) -> None
 )
 def test_features_follow_from_methods(handler: Classic, features: Feature) -> None:
     assert zosbd2.features_of(handler) == features
-
-
-def test_one_thread_retires_alone() -> None:
-    retirement = Retirement(1)
-    assert retirement.told()
-    assert retirement.complete.is_set()
-    assert not retirement.told()
-
-
-def test_a_thread_that_serves_keeps_its_server_from_retiring() -> None:
-    retirement = Retirement(2)
-    assert not retirement.told()
-    retirement.got_request()
-    assert not retirement.told()
-    assert not retirement.complete.is_set()
-
-
-def test_a_retirement_is_complete_when_those_that_were_not_told_have_failed() -> None:
-    retirement = Retirement(2)
-    assert not retirement.told()
-    failing = threading.Thread(target=lambda: left.append(retirement.left()))
-    left: list[tuple[int, bool]] = []
-    failing.start()
-    failing.join()
-    assert left == [(1, True)]
-    assert retirement.complete.is_set()

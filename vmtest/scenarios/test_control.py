@@ -156,7 +156,7 @@ def test_list_is_zero_where_there_is_no_device(python: RemotePython, devices: in
 
 def test_lookup_finds_a_device_by_its_whole_name(python: RemotePython) -> None:
     missing = {"outcome": "ENOENT", "error": -errno.ENOENT, "handle": 77}
-    assert python.call(control.look_up, ["disk", "dis", "disk1", "", "a/b", "n" * 32]) == [
+    assert python.call(control.look_up, ["testdisk", "dis", "disk1", "", "a/b", "n" * 32]) == [
         {"outcome": "OK", "error": 0, "handle": 1},
         *[missing] * 5,
     ]

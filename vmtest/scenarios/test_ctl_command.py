@@ -20,8 +20,8 @@ Start = Callable[..., Process]
 
 @pytest.fixture
 def disk(start_ramdisk: Start) -> Process:
-    """A RAM disk named disk of 64 MiB."""
-    return start_ramdisk("--name=disk", "--size=64M", "--threads=2", "--timeout=7")
+    """A RAM disk named testdisk of 64 MiB."""
+    return start_ramdisk("--name=testdisk", "--size=64M", "--threads=2", "--timeout=7")
 
 
 def test_help_and_version_need_no_module_and_no_rights(guest: Guest, programs: str) -> None:
@@ -46,19 +46,19 @@ def test_list_has_a_line_for_each_device(guest: Guest, start_ramdisk: Start) -> 
     start_ramdisk("--name=another", "--size=4M", "--timeout=1200")
     _, *lines = guest.run(CTL, "list").stdout.splitlines()
     assert [line.split() for line in lines] == [
-        ["1", "disk", "64.0", "MiB", "4096", "7", "s"],
+        ["1", "testdisk", "64.0", "MiB", "4096", "7", "s"],
         ["2", "another", "4.0", "MiB", "4096", "1200", "s"],
     ]
 
 
 @pytest.mark.usefixtures("disk")
 def test_status_of_a_device_as_json_has_its_fields_and_counters(guest: Guest) -> None:
-    guest.run("dd", "if=/dev/zero", "of=/dev/disk", "bs=1M", "count=2", "oflag=direct")
-    status = json.loads(guest.run(CTL, "status", "disk", "--json").stdout)
+    guest.run("dd", "if=/dev/zero", "of=/dev/testdisk", "bs=1M", "count=2", "oflag=direct")
+    status = json.loads(guest.run(CTL, "status", "testdisk", "--json").stdout)
     counters = status.pop("counters")
     assert status == {
         "handle": 1,
-        "name": "disk",
+        "name": "testdisk",
         "size_bytes": 64 * MIB,
         "block_size_bytes": 4096,
         "timeout_ms": 7000,
@@ -70,13 +70,13 @@ def test_status_of_a_device_as_json_has_its_fields_and_counters(guest: Guest) ->
     assert counters["write_bytes"] == 2 * MIB
     assert counters["state"] == "live"
     assert counters["in_flight"] == 0
-    assert json.loads(guest.run(CTL, "status", "--json").stdout)[0]["name"] == "disk"
+    assert json.loads(guest.run(CTL, "status", "--json").stdout)[0]["name"] == "testdisk"
 
 
 @pytest.mark.usefixtures("disk")
 def test_status_tells_people_about_the_device(guest: Guest) -> None:
-    lines = guest.run(CTL, "status", "disk").stdout.splitlines()
-    assert lines[0] == "disk"
+    lines = guest.run(CTL, "status", "testdisk").stdout.splitlines()
+    assert lines[0] == "testdisk"
     told = {line.split()[0]: line.split()[1:] for line in lines[1:]}
     assert told["handle"] == ["1"]
     assert told["size"] == ["67108864", "bytes", "(64.0", "MiB)"]
@@ -154,9 +154,9 @@ def test_missing_rights_are_told_by_name(guest: Guest, programs: str) -> None:
 
 
 def test_destroy_ends_the_server_with_success(guest: Guest, disk: Process) -> None:
-    guest.run(CTL, "destroy", "disk")
+    guest.run(CTL, "destroy", "testdisk")
     assert disk.wait(20).status == OK
-    assert not guest.exists("/dev/disk")
+    assert not guest.exists("/dev/testdisk")
 
 
 def test_destroy_all_ends_all_servers(guest: Guest, disk: Process, start_ramdisk: Start) -> None:
@@ -167,12 +167,12 @@ def test_destroy_all_ends_all_servers(guest: Guest, disk: Process, start_ramdisk
 
 
 def test_destroy_of_an_open_device_is_busy_unless_forced(guest: Guest, disk: Process) -> None:
-    with guest.start("sh", "-c", "exec 3<>/dev/disk; echo open; exec sleep 600") as opener:
+    with guest.start("sh", "-c", "exec 3<>/dev/testdisk; echo open; exec sleep 600") as opener:
         opener.wait_for("open")
-        refused = guest.run(CTL, "destroy", "disk", status=BUSY)
-        assert "disk" in refused.stderr
+        refused = guest.run(CTL, "destroy", "testdisk", status=BUSY)
+        assert "testdisk" in refused.stderr
         assert "mounted or open" in refused.stderr
-        guest.run(CTL, "destroy", "disk", "--force")
+        guest.run(CTL, "destroy", "testdisk", "--force")
         assert disk.wait(20).status == OK
 
 
@@ -190,22 +190,22 @@ def test_a_signal_ends_the_ramdisk_cleanly(guest: Guest, disk: Process, signal: 
     disk.kill(signal)
     done = disk.wait(20)
     assert (done.status, done.stderr) == (OK, "")
-    assert not guest.exists("/dev/disk")
+    assert not guest.exists("/dev/testdisk")
 
 
 def test_a_signal_spares_an_open_disk_and_the_second_does_not(guest: Guest, disk: Process) -> None:
-    with guest.start("sh", "-c", "exec 3<>/dev/disk; echo open; exec sleep 600") as opener:
+    with guest.start("sh", "-c", "exec 3<>/dev/testdisk; echo open; exec sleep 600") as opener:
         opener.wait_for("open")
         disk.kill("TERM")
-        disk.wait_for("still serving /dev/disk")
-        assert guest.exists("/dev/disk")
+        disk.wait_for("still serving /dev/testdisk")
+        assert guest.exists("/dev/testdisk")
         disk.kill("TERM")
         assert disk.wait(20).status == OK
 
 
 @pytest.mark.usefixtures("disk")
 def test_a_name_that_is_taken_is_refused_and_its_disk_stays(guest: Guest) -> None:
-    refused = guest.run(RAMDISK, "--name=disk", "--size=4M", status=NAME_TAKEN)
+    refused = guest.run(RAMDISK, "--name=testdisk", "--size=4M", status=NAME_TAKEN)
     assert "taken" in refused.stderr
     assert json.loads(guest.run(CTL, "list", "--json").stdout)[0]["size_bytes"] == 64 * MIB
 

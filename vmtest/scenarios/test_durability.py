@@ -186,7 +186,7 @@ def test_a_device_is_described(python: RemotePython) -> None:
         "version": 1,
         "features": 31,
         "all": True,
-        "name": "disk",
+        "name": "testdisk",
         "size": 16 * MIB,
         "timeout": 7,
         "segments": 12,

@@ -96,7 +96,7 @@ def test_unloading_destroys_devices_that_nobody_has_open(
     assert python.call(loading.unload_with_devices, 5) == []
 
 
-@pytest.mark.parametrize("node", ["/dev/zosbd2ctl", "/dev/disk"])
+@pytest.mark.parametrize("node", ["/dev/zosbd2ctl", "/dev/testdisk"])
 def test_unloading_is_refused_while_a_node_is_open(
     module: KernelModule, python: RemotePython, node: str
 ) -> None:

@@ -14,8 +14,7 @@ from .endpoint import DeviceNode, Endpoint, Session
 from .errors import error_for
 from .exchange import Exchange
 from .handler import Handler, carry_out, features_of
-from .messages import Answer, Gone, Request, ShutdownWanted
-from .retirement import Retirement
+from .messages import Answer, Gone, Request
 from .syscall import RELEASES_LOCK
 from .wake import WAKE_SIGNAL, install_wake_handler
 
@@ -48,10 +47,8 @@ class Server:
         or that needs a session.
 
         When somebody takes the device over (see Control.attach()), the server hands in
-        what it has, sets ``retired``, and its threads end; wait() returns.  A take-over
-        that is given up leaves the server serving if one of its own threads was too slow
-        for it.  If another process was, this server may have ended already, as it cannot
-        know; that other one goes on.
+        what it has and waits.  Once the take-over has succeeded it sets ``retired``, its
+        threads end, and wait() returns; if it is given up, the server goes on serving.
         """
         if threads > 1 and not RELEASES_LOCK:
             raise RuntimeError(
@@ -65,10 +62,11 @@ class Server:
         self._handler = handler
         self._handle = handle
         self._stopping = False
+        self.retired = threading.Event()
+        """Set when another server has taken over."""
         self._destroyed = False
-        self._retirement = Retirement(threads)
-        self.retired = self._retirement.complete
-        """Set when another server takes over and nothing is left to hand in."""
+        self._serving = threads
+        self._lock = threading.Lock()
         self._node = _endpoint(control, handle, handler, session)
         self._threads: list[threading.Thread] = []
         if not RELEASES_LOCK:
@@ -102,18 +100,14 @@ class Server:
     def stop(self) -> None:
         """End the threads, each once it finds nothing to do.  The device lives on."""
         self._stopping = True
-        self._wake_threads()
-        if not self._threads and self.ended is None:
-            self.ended = "stopped"
-        self._node.close()
-
-    def _wake_threads(self) -> None:
-        """Have the other threads see that they are to end, and wait until they have."""
         for thread in self._threads:
-            while thread.is_alive() and thread is not threading.current_thread():
+            while thread.is_alive():
                 if thread.ident is not None:
                     signal.pthread_kill(thread.ident, WAKE_SIGNAL)
                 thread.join(_NUDGE_SECONDS)
+        if not self._threads and self.ended is None:
+            self.ended = "stopped"
+        self._node.close()
 
     def _serve(self) -> None:
         if RELEASES_LOCK:  # this is a thread of its own: signals are for the others
@@ -123,7 +117,7 @@ class Server:
         try:
             self._serve_through(exchange)
         except FileNotFoundError:
-            self._destroyed = True  # and this thread came too late for its message
+            self._note_gone()  # this thread came too late for its message
         except OSError as error:
             self.failures.append(error_for(error.errno or errno.EIO, f"serve {self._node.path}"))
         finally:
@@ -132,7 +126,7 @@ class Server:
     def _serve_through(self, exchange: Exchange) -> None:
         nothing = Answer(Operation.NO_RESPONSE)
         answer = nothing
-        while not (answer is nothing and (self._stopping or self.retired.is_set())):
+        while not (answer is nothing and self._stopping):
             exchange.put(answer)
             try:
                 exchange.transact()
@@ -142,25 +136,30 @@ class Server:
                 continue
             match exchange.take():
                 case Request() as request:
-                    self._retirement.got_request()
                     answer = request.answer_in_place(self._run(request, exchange.data))
                 case Gone():
-                    self._destroyed = True
+                    self._note_gone()
                     return
-                case ShutdownWanted():
-                    answer = nothing
-                    if self._retirement.told():
-                        self._wake_threads()
                 case _:
+                    # Also when somebody begins to take over: the next call waits for what
+                    # becomes of that.
                     answer = nothing
+
+    def _note_gone(self) -> None:
+        """The device is gone for this server: destroyed, or another's."""
+        try:
+            self._node.ping()
+        except OSError:
+            self._destroyed = True
+        else:
+            self.retired.set()
 
     def _leave(self) -> None:
         """The calling thread ends; the last one says why."""
-        remaining, completed = self._retirement.left()
-        if completed:
-            self._wake_threads()
-        if remaining:
-            return
+        with self._lock:
+            self._serving -= 1
+            if self._serving:
+                return
         if self.retired.is_set():
             self.ended = "taken over"
         elif self._destroyed:

@@ -29,7 +29,7 @@ _IOCTL32 = bytes.fromhex(
 
 def calls_of_32_bits() -> dict[str, str] | None:
     """How the calls end through the 32-bit entry; None if this kernel has none."""
-    with zosbd2.Control() as control, exchange(control, "disk") as server:
+    with zosbd2.Control() as control, exchange(control, "testdisk") as server:
         if not _entry_exists(control.fd):
             return None
         found = {}

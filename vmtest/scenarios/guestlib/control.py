@@ -32,7 +32,7 @@ class Attempt(TypedDict):
 
 def create(
     control: zosbd2.Control,
-    name: str = "disk",
+    name: str = "testdisk",
     block_size: int = 4096,
     blocks: int = 1024,
     timeout: int = 60,
@@ -69,7 +69,7 @@ def segments_of_devices(wanted: list[int]) -> list[int]:
     with zosbd2.Control() as control:
         found = []
         for segments in wanted:
-            handle = control.create("disk", 4 * MIB, max_segments=segments)
+            handle = control.create("testdisk", 4 * MIB, max_segments=segments)
             found.append(control.status(handle).max_segments)
             control.destroy(handle, force=True)
         return found
@@ -151,7 +151,7 @@ def list_over_dirt(devices: int) -> list[int]:
 def look_up(names: list[str]) -> list[Attempt]:
     """Look for each name while ``disk`` exists."""
     attempts: list[Attempt] = []
-    with zosbd2.Control() as control, created(control, "disk"):
+    with zosbd2.Control() as control, created(control, "testdisk"):
         for name in names:
             field = abi.name_field(name.encode("latin-1"))
             buffer = bytearray(abi.GET_HANDLE.pack(field, 77, _NOT_WRITTEN))
@@ -163,7 +163,7 @@ def look_up(names: list[str]) -> list[Attempt]:
 
 def status_of_strangers(handles: list[int]) -> list[str]:
     """Ask for devices that are not there."""
-    with zosbd2.Control() as control, created(control, "disk"):
+    with zosbd2.Control() as control, created(control, "testdisk"):
         return [outcome(partial(control.status, handle)) for handle in handles]
 
 
@@ -218,7 +218,7 @@ def destroys(force: int) -> Destroyed:
 
 def destroy_strangers(devices: list[int | str], force: int) -> list[str]:
     """Destroy what is not there, beside a device that is, which must stay."""
-    with zosbd2.Control() as control, created(control, "disk") as handle:
+    with zosbd2.Control() as control, created(control, "testdisk") as handle:
         attempts = [destroy(control, device, force) for device in devices]
         assert control.handles() == [handle]
         return attempts
@@ -227,16 +227,16 @@ def destroy_strangers(devices: list[int | str], force: int) -> list[str]:
 def destroy_twice() -> list[str]:
     """By its handle, then by both of its names."""
     with zosbd2.Control() as control:
-        handle = control.create("disk", 4 * MIB)
+        handle = control.create("testdisk", 4 * MIB)
         return [destroy(control, handle, 1), destroy(control, handle, 1),
-                destroy(control, "disk", 1)]  # fmt: skip
+                destroy(control, "testdisk", 1)]  # fmt: skip
 
 
 def destroy_with_opener() -> dict[str, object]:
     """Unforced, while this process has it open for writing; then once it is closed."""
-    with udev_held(), zosbd2.Control() as control, created(control, "disk") as handle:
-        with opened("disk", os.O_RDWR):
-            busy = [destroy(control, handle, 0), destroy(control, "disk", 0)]
+    with udev_held(), zosbd2.Control() as control, created(control, "testdisk") as handle:
+        with opened("testdisk", os.O_RDWR):
+            busy = [destroy(control, handle, 0), destroy(control, "testdisk", 0)]
             all_busy = destroy_all(control, 0)
             there = control.handles() == [handle]
         return {"busy": busy, "all": all_busy, "there": there,
@@ -273,7 +273,7 @@ _FIELDS = {
 
 def _inputs(call: ControlCall, handle: int) -> list[tuple[int, bytes]]:
     """What the call reads: (offset, bytes)."""
-    field = abi.name_field("disk")
+    field = abi.name_field("testdisk")
     number = handle.to_bytes(4, "little")
     force = b"\1\0\0\0"
     match call:
@@ -296,7 +296,7 @@ def _inputs(call: ControlCall, handle: int) -> list[tuple[int, bytes]]:
 
 def _changes(control: zosbd2.Control, call: ControlCall, size: int) -> tuple[str, list[int]]:
     """The outcome of a call with *size* bytes before a guard page, and which ones it changed."""
-    handle = control.create("disk", 4 * MIB)
+    handle = control.create("testdisk", 4 * MIB)
     try:
         with GuardedMemory(size) as memory:
             memory.view[:] = bytes([_PATTERN]) * size
@@ -331,7 +331,7 @@ def one_byte_short() -> dict[str, str]:
         for call, fields in _FIELDS.items():
             if fields == 0:
                 continue
-            handle = control.create("disk", 4 * MIB)
+            handle = control.create("testdisk", 4 * MIB)
             with GuardedMemory(fields - 1) as memory:
                 for offset, data in _inputs(call, handle):
                     end = min(offset + len(data), fields - 1)
@@ -345,7 +345,7 @@ def one_byte_short() -> dict[str, str]:
 def bad_pointers(addresses: list[int]) -> dict[str, list[str]]:
     """For each call the outcomes with pointers that lead nowhere; nothing may have happened."""
     found = {}
-    with zosbd2.Control() as control, created(control, "disk") as handle:
+    with zosbd2.Control() as control, created(control, "testdisk") as handle:
         for call, fields in _FIELDS.items():
             if fields == 0:
                 continue

@@ -46,15 +46,15 @@ def buffered_write_then_destroy(how: str) -> dict[str, bool]:
     """
     store = Store(_SIZE)
     data = pattern(0, 8 * MIB, seed=7)
-    with udev_held(), zosbd2.served("disk", _SIZE, store, threads=2) as server:
+    with udev_held(), zosbd2.served("testdisk", _SIZE, store, threads=2) as server:
         # The server has the node open, so the last close, which writes back, is not this one.
-        with opened("disk", os.O_WRONLY) as fd:
+        with opened("testdisk", os.O_WRONLY) as fd:
             assert os.pwrite(fd, data, 0) == len(data)
         dirty = bytes(store.memory[: len(data)]) != data
         if how == "other":
-            _in_child(lambda: _destroy("disk", force=False))
+            _in_child(lambda: _destroy("testdisk", force=False))
         else:
-            _destroy("disk", force=False)
+            _destroy("testdisk", force=False)
         server.wait()
     return {"was_dirty": dirty, "all_there": bytes(store.memory[: len(data)]) == data}
 
@@ -88,11 +88,11 @@ def forced_under_load(submitters: int) -> UnderLoad:
     """Read and write from several threads, destroy by force, and see all of them end."""
     store = Store(_SIZE)
     errors: Counter[str] = Counter()
-    with udev_held(), zosbd2.served("disk", _SIZE, store, threads=2) as server:
+    with udev_held(), zosbd2.served("testdisk", _SIZE, store, threads=2) as server:
         threads = [Submitter(_Load(number, errors).run) for number in range(submitters)]
         wait_until("load", lambda: len(store.requests) > 50)
         began = time.monotonic()
-        _destroy("disk", force=True)
+        _destroy("testdisk", force=True)
         for each in threads:
             each.end()
         server.wait()
@@ -101,7 +101,7 @@ def forced_under_load(submitters: int) -> UnderLoad:
         "seconds": seconds,
         "errors": dict(errors),
         "served": min(len(store.requests), 50),
-        "node": Path("/dev/disk").exists(),
+        "node": Path("/dev/testdisk").exists(),
     }
 
 
@@ -114,7 +114,7 @@ class _Load:
 
     def run(self) -> None:
         """Alternate."""
-        with opened("disk") as fd:
+        with opened("testdisk") as fd:
             for turn in range(10**6):
                 offset = (turn * 7 + self._number) % 100 * BLOCK
                 ended = outcome(lambda: pread(fd, 2 * BLOCK, offset))  # noqa: B023
@@ -127,11 +127,13 @@ class _Load:
 
 def forced_with_requests_everywhere() -> dict[str, object]:
     """Destroy by force while some requests are with the server and others wait for it."""
-    with udev_held(), zosbd2.Control() as control, exchange(control, "disk") as server:
-        submitters = [reader("disk", number * BLOCK) for number in range(4)]
-        submitters += [writer("disk", bytes(BLOCK), (8 + number) * BLOCK) for number in range(4)]
+    with udev_held(), zosbd2.Control() as control, exchange(control, "testdisk") as server:
+        submitters = [reader("testdisk", number * BLOCK) for number in range(4)]
+        submitters += [
+            writer("testdisk", bytes(BLOCK), (8 + number) * BLOCK) for number in range(4)
+        ]
         fetched = [server.fetch_request() for _ in range(3)]
-        wait_until("eight in flight", lambda: counter("disk", "in_flight") == 8)
+        wait_until("eight in flight", lambda: counter("testdisk", "in_flight") == 8)
         began = time.monotonic()
         destroyed = destroy(control, server.handle, 1)
         outcomes = Counter(outcome(each.end) for each in submitters)
@@ -150,7 +152,7 @@ def two_at_once(force: int, rounds: int) -> list[str]:
     seen = set()
     with udev_held(), zosbd2.Control() as control:
         for _ in range(rounds):
-            handle = control.create("disk", 4 * MIB)
+            handle = control.create("testdisk", 4 * MIB)
             barrier = threading.Barrier(2)
             outcomes: list[str] = []
 
@@ -221,29 +223,29 @@ def abandoned_with_requests(signal_number: int) -> Abandoned:
 
 
 def _abandoned(signal_number: int, force: int, *, with_requests: bool) -> Abandoned:
-    with udev_held(), zosbd2.Control() as control, created(control, "disk") as handle:
+    with udev_held(), zosbd2.Control() as control, created(control, "testdisk") as handle:
         child = os.fork()
         if child == 0:
-            with zosbd2.DeviceNode("disk") as node:
+            with zosbd2.DeviceNode("testdisk") as node:
                 mine = zosbd2.Exchange(node, handle)
                 # Takes requests and never answers any.
                 while isinstance(mine.call(), zosbd2.Request):
                     pass
             os._exit(0)
-        wait_until("the server", lambda: counter("disk", "servers") == 1)
+        wait_until("the server", lambda: counter("testdisk", "servers") == 1)
         submitters = []
         if with_requests:
-            submitters = [reader("disk", 0), writer("disk", bytes(BLOCK), BLOCK)]
+            submitters = [reader("testdisk", 0), writer("testdisk", bytes(BLOCK), BLOCK)]
             wait_until("both fetched", _both_fetched)
         os.kill(child, signal_number)
         # Dead or stopped: until then it could still fetch a request.
         _, status = os.waitpid(child, os.WUNTRACED)
         assert os.WIFSIGNALED(status) or os.WIFSTOPPED(status), f"its status is {status:#x}"
         if with_requests:
-            submitters.append(reader("disk", 2 * BLOCK))
+            submitters.append(reader("testdisk", 2 * BLOCK))
             # What a killed server had goes back into the queue, a stopped one keeps it.
             queued = 3 if signal_number == signal.SIGKILL else 1
-            wait_until(f"{queued} queued", lambda: counter("disk", "queued") == queued)
+            wait_until(f"{queued} queued", lambda: counter("testdisk", "queued") == queued)
         began = time.monotonic()
         destroyed = destroy(control, handle, force)
         outcomes = [outcome(each.end) for each in submitters]
@@ -256,22 +258,22 @@ def _abandoned(signal_number: int, force: int, *, with_requests: bool) -> Abando
 
 
 def _both_fetched() -> bool:
-    return counter("disk", "in_flight") == 2 and counter("disk", "queued") == 0
+    return counter("testdisk", "in_flight") == 2 and counter("testdisk", "queued") == 0
 
 
 def unforced_waits_for_a_slow_server() -> dict[str, object]:
     """An unforced destroy of a dirty device whose server hangs: interrupted, then forced."""
-    with udev_held(), zosbd2.Control() as control, exchange(control, "disk") as server:
+    with udev_held(), zosbd2.Control() as control, exchange(control, "testdisk") as server:
         waiting = Submitter(lambda: type(server.call()).__name__)
-        wait_until("the server", lambda: counter("disk", "servers") == 1)
-        with opened("disk", os.O_WRONLY) as fd:
+        wait_until("the server", lambda: counter("testdisk", "servers") == 1)
+        with opened("testdisk", os.O_WRONLY) as fd:
             os.pwrite(fd, bytes(BLOCK), 0)
         child = os.fork()
         if child == 0:
             signal.signal(signal.SIGUSR1, lambda *_: None)
             ended = destroy(control, server.handle, 0)
             os._exit(0 if ended == "EINTR -4" else 1)
-        state = Path("/sys/block/disk/zosbd2/state")
+        state = Path("/sys/block/testdisk/zosbd2/state")
         wait_until("write-back", lambda: state.read_text() == "syncing\n")
         fetched = waiting.end()
         os.kill(child, signal.SIGUSR1)
@@ -285,11 +287,11 @@ def unload_right_after(rounds: int, path: str) -> list[str]:
     """Destroy a device that is served, and unload the module as soon as that works."""
     for _ in range(rounds):
         with udev_held():
-            with zosbd2.served("disk", 4 * MIB, Store(4 * MIB), threads=2) as server:
-                with opened("disk") as fd:
+            with zosbd2.served("testdisk", 4 * MIB, Store(4 * MIB), threads=2) as server:
+                with opened("testdisk") as fd:
                     pwrite(fd, bytes(BLOCK), 0)
-                _destroy("disk", force=True)
+                _destroy("testdisk", force=True)
                 server.wait()
             subprocess.run(["rmmod", "zosbd2"], check=True)
         subprocess.run(["insmod", path], check=True)
-    return [node for node in ("/dev/disk", "/sys/block/disk") if Path(node).exists()]
+    return [node for node in ("/dev/testdisk", "/sys/block/testdisk") if Path(node).exists()]

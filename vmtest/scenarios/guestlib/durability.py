@@ -52,7 +52,7 @@ class Durable(Caching):
         self.memory[offset : offset + len(data)] = data
 
 
-def fsync(name: str = "disk") -> Submitter:
+def fsync(name: str = "testdisk") -> Submitter:
     """Flushes the device in the background."""
 
     def work() -> None:
@@ -82,9 +82,9 @@ def fsync_on_ext4_waits_for_its_flush() -> HeldBack:
     """Write to a file, fsync it, and hold the flush back for a while."""
     disk = Durable(64 * MIB)  # whose flush() is called for flushes only
     features = Feature.FLUSH | Feature.FUA
-    with zosbd2.served("disk", 64 * MIB, disk, threads=3, features=features):
-        subprocess.run(["mkfs.ext4", "-q", "/dev/disk"], check=True)
-        with mounted("/dev/disk") as where, (where / "file").open("wb", buffering=0) as file:
+    with zosbd2.served("testdisk", 64 * MIB, disk, threads=3, features=features):
+        subprocess.run(["mkfs.ext4", "-q", "/dev/testdisk"], check=True)
+        with mounted("/dev/testdisk") as where, (where / "file").open("wb", buffering=0) as file:
             file.write(bytes(BLOCK))
             os.fsync(file)
             file.write(bytes(BLOCK))
@@ -102,10 +102,10 @@ def fsync_on_ext4_fails_with_its_flush() -> list[str]:
     """fsync when flushes succeed, when they fail, and when they succeed again."""
     disk = Caching(64 * MIB)
     found = []
-    with zosbd2.served("disk", 64 * MIB, disk, threads=2, features=Feature.FLUSH):
+    with zosbd2.served("testdisk", 64 * MIB, disk, threads=2, features=Feature.FLUSH):
         # A journal would give up at the first flush that fails.
-        subprocess.run(["mkfs.ext4", "-q", "-O", "^has_journal", "/dev/disk"], check=True)
-        with mounted("/dev/disk") as where, (where / "file").open("wb", buffering=0) as file:
+        subprocess.run(["mkfs.ext4", "-q", "-O", "^has_journal", "/dev/testdisk"], check=True)
+        with mounted("/dev/testdisk") as where, (where / "file").open("wb", buffering=0) as file:
             for error in (0, errno.EIO, 0):
                 disk.fail_with = error
                 file.write(bytes(BLOCK))
@@ -135,7 +135,7 @@ class Cache(TypedDict):
 def durable_write(features: int) -> Cache:
     """Write a block past the page cache with O_DSYNC."""
     flags = os.O_RDWR | os.O_DIRECT | os.O_DSYNC
-    with logged(Feature(features)) as log, opened("disk", flags) as fd:
+    with logged(Feature(features)) as log, opened("testdisk", flags) as fd:
         log.entries.clear()
         pwrite(fd, pattern(0, BLOCK), 0)
         requests = list(log.entries)
@@ -144,7 +144,7 @@ def durable_write(features: int) -> Cache:
 
 def fsync_of_a_write(features: int) -> Cache:
     """Write a block past the page cache, and fsync."""
-    with logged(Feature(features)) as log, opened("disk") as fd:
+    with logged(Feature(features)) as log, opened("testdisk") as fd:
         log.entries.clear()
         pwrite(fd, pattern(0, BLOCK), 0)
         os.fsync(fd)
@@ -156,8 +156,8 @@ def handler_of_durable_writes(has_method: bool) -> list[str]:
     """What is called for one FUA write: the calls before the flush of the O_DSYNC itself."""
     disk = Durable(SIZE) if has_method else Caching(SIZE)
     with (
-        zosbd2.served("disk", SIZE, disk, features=Feature.FLUSH | Feature.FUA),
-        opened("disk", os.O_RDWR | os.O_DIRECT | os.O_DSYNC) as fd,
+        zosbd2.served("testdisk", SIZE, disk, features=Feature.FLUSH | Feature.FUA),
+        opened("testdisk", os.O_RDWR | os.O_DIRECT | os.O_DSYNC) as fd,
     ):
         subprocess.run(["udevadm", "settle", "--timeout=60"], check=True)
         disk.requests.clear()
@@ -172,7 +172,7 @@ def flush_behind_a_write() -> dict[str, bool]:
     with zosbd2.Control() as control, session_exchange(control, Feature.FLUSH) as server:
 
         def work() -> None:
-            with opened("disk", os.O_RDWR | os.O_DIRECT | os.O_DSYNC) as fd:
+            with opened("testdisk", os.O_RDWR | os.O_DIRECT | os.O_DSYNC) as fd:
                 pwrite(fd, bytes(BLOCK), 0)
 
         writing = Submitter(work)
@@ -197,9 +197,9 @@ def io_beside_a_flush() -> dict[str, object]:
     with zosbd2.Control() as control, session_exchange(control, Feature.FLUSH) as server:
         syncing = fsync()
         flush = server.fetch_request()
-        writing = writer("disk", pattern(0, BLOCK), 0)
+        writing = writer("testdisk", pattern(0, BLOCK), 0)
         server.hand_in(server.fetch_request().answer())
-        reading = reader("disk", 0)
+        reading = reader("testdisk", 0)
         server.hand_in(server.fetch_request().answer(pattern(0, BLOCK)))
         found = {
             "written": writing.end(),
@@ -217,7 +217,7 @@ def flushes_cover_acknowledged_writes(writes: int) -> list[str]:
     with logged(Feature.FLUSH) as log:
 
         def work(first: int) -> None:
-            with opened("disk") as fd:
+            with opened("testdisk") as fd:
                 for number in range(first, writes, 2):
                     pwrite(fd, bytes(BLOCK), number * BLOCK)
                     os.fsync(fd)
@@ -239,7 +239,7 @@ def wrong_answers() -> dict[str, list[str]]:
     with zosbd2.Control() as control, session_exchange(control, Feature.FLUSH) as server:
         submits: dict[str, Callable[[], Submitter]] = {
             "flush": fsync,
-            "write": lambda: writer("disk", bytes(BLOCK), 0),
+            "write": lambda: writer("testdisk", bytes(BLOCK), 0),
         }
         for name, submit in submits.items():
             submitter = submit()
@@ -260,7 +260,7 @@ def wrong_answers() -> dict[str, list[str]]:
 def a_handler_without_flush() -> dict[str, object]:
     """What comes of serving a device with a cache by somebody who knows none."""
     with zosbd2.Control() as control, session_exchange(control, Feature.FLUSH) as server:
-        node = zosbd2.DeviceNode("disk")
+        node = zosbd2.DeviceNode("testdisk")
         with node:
             by_hand = zosbd2.Exchange(node, server.handle)
             return {

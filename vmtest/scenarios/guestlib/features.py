@@ -72,7 +72,7 @@ def writes_of_zeroes(features: int) -> dict[str, list[str]]:
         "PUNCH_HOLE": lambda fd: fallocate(fd, _PUNCH_HOLE | _KEEP_SIZE, MIB, MIB),
     }
     found = {}
-    with logged(Feature(features)) as log, opened("disk", os.O_RDWR) as fd:
+    with logged(Feature(features)) as log, opened("testdisk", os.O_RDWR) as fd:
         for name, way in ways.items():
             log.memory[: 3 * MIB] = b"\xff" * (3 * MIB)
             log.entries.clear()
@@ -88,7 +88,7 @@ def wrong_answers_to_write_zeroes() -> list[str]:
     with zosbd2.Control() as control, session_exchange(control, Feature.WRITE_ZEROES) as server:
 
         def work() -> None:
-            with opened("disk") as fd:
+            with opened("testdisk") as fd:
                 zero_out(fd, 0, MIB)
 
         zeroing = Submitter(work)
@@ -111,7 +111,7 @@ def zeroes_that_the_server_cannot_write() -> dict[str, object]:
     with zosbd2.Control() as control, session_exchange(control, Feature.WRITE_ZEROES) as server:
 
         def work() -> None:
-            with opened("disk") as fd:
+            with opened("testdisk") as fd:
                 zero_out(fd, 0, MIB)
 
         zeroing = Submitter(work)
@@ -132,14 +132,14 @@ def read_only() -> dict[str, str]:
     disk.memory[:] = image.read_bytes()
     image.unlink()
     found = {}
-    with zosbd2.served("disk", SIZE, disk, features=Feature.READ_ONLY):
-        with opened("disk") as fd:
+    with zosbd2.served("testdisk", SIZE, disk, features=Feature.READ_ONLY):
+        with opened("testdisk") as fd:
             found["write"] = outcome(lambda: pwrite(fd, bytes(BLOCK), 0))
             found["discard"] = outcome(lambda: discard(fd, 0, MIB))
             found["zero"] = outcome(lambda: zero_out(fd, 0, MIB))
             fcntl.ioctl(fd, _BLKROSET, struct.pack("=i", 0))
             found["write after BLKROSET"] = outcome(lambda: pwrite(fd, bytes(BLOCK), 0))
-        with mounted("/dev/disk") as where:
+        with mounted("/dev/testdisk") as where:
             options = subprocess.run(
                 ["findmnt", "-no", "OPTIONS", str(where)],
                 check=True,
@@ -179,24 +179,24 @@ def partitions(features: int) -> dict[str, object]:
     """A table that is there before the device: before and after BLKRRPART, and in use."""
     disk = Store(SIZE)
     _with_partition(disk, MIB, 4 * MIB)
-    partition = Path("/sys/block/disk/disk1")
+    partition = Path("/sys/block/testdisk/testdisk1")
     found: dict[str, object] = {}
     with (
         udev_held(),
-        zosbd2.served("disk", SIZE, disk, features=Feature(features)),
+        zosbd2.served("testdisk", SIZE, disk, features=Feature(features)),
         zosbd2.Control() as control,
     ):
-        with opened("disk", os.O_RDONLY) as fd:
+        with opened("testdisk", os.O_RDONLY) as fd:
             found["before"] = partition.exists()
             found["BLKRRPART"] = outcome(lambda: fcntl.ioctl(fd, _BLKRRPART))
         found["after"] = partition.exists()
         if partition.exists():
-            wait_until("the partition's node", Path("/dev/disk1").is_block_device)
-            with opened("disk1") as fd:
+            wait_until("the partition's node", Path("/dev/testdisk1").is_block_device)
+            with opened("testdisk1") as fd:
                 found["size"] = device_size(fd)
                 pwrite(fd, pattern(0, BLOCK), BLOCK)
-            with open_elsewhere("/dev/disk1"):
-                busy = partial(control.destroy, "disk", patience=0)
+            with open_elsewhere("/dev/testdisk1"):
+                busy = partial(control.destroy, "testdisk", patience=0)
                 found["destroy"] = outcome(busy)
             found["arrived"] = disk.memory[MIB + BLOCK :][:BLOCK] == pattern(0, BLOCK)
     found["at the end"] = partition.exists()
@@ -210,16 +210,16 @@ def partition_behind_the_end() -> dict[str, object]:
     with (
         udev_held(),
         zosbd2.Control() as control,
-        zosbd2.served("disk", SIZE, disk, features=Feature.PARTITIONS | Feature.WRITE_ZEROES),
+        zosbd2.served("testdisk", SIZE, disk, features=Feature.PARTITIONS | Feature.WRITE_ZEROES),
     ):
-        with opened("disk", os.O_RDONLY) as fd:
+        with opened("testdisk", os.O_RDONLY) as fd:
             fcntl.ioctl(fd, _BLKRRPART)
-        wait_until("the partition's node", Path("/dev/disk1").is_block_device)
-        control.resize(control.lookup("disk"), 8 * MIB)
+        wait_until("the partition's node", Path("/dev/testdisk1").is_block_device)
+        control.resize(control.lookup("testdisk"), 8 * MIB)
         disk.requests.clear()
 
         def read() -> None:
-            with opened("disk1", os.O_RDONLY | os.O_DIRECT) as fd:
+            with opened("testdisk1", os.O_RDONLY | os.O_DIRECT) as fd:
                 pread(fd, BLOCK, 10 * MIB)
 
         ended = outcome(read)
@@ -232,10 +232,10 @@ def resize_under_an_opener() -> dict[str, object]:
     disk = _Zeroing(32 * MIB)
     found: dict[str, object] = {}
     with udev_held(), zosbd2.Control() as control:
-        handle = control.create("disk", SIZE, features=Feature.WRITE_ZEROES)
+        handle = control.create("testdisk", SIZE, features=Feature.WRITE_ZEROES)
         try:
             with zosbd2.Server(control, handle, disk, session=control.attach(handle)):
-                with opened("disk") as fd:
+                with opened("testdisk") as fd:
                     found["behind the end"] = outcome(lambda: pwrite(fd, bytes(BLOCK), SIZE))
                     control.resize(handle, 32 * MIB)
                     found["size"] = device_size(fd)
@@ -245,7 +245,7 @@ def resize_under_an_opener() -> dict[str, object]:
                     found["shrink"] = outcome(shrink)
                     found["size after"] = device_size(fd)
                 found["shrink when closed"] = outcome(shrink)
-                with opened("disk") as fd:
+                with opened("testdisk") as fd:
                     found["small"] = device_size(fd)
                 found["described"] = control.describe(handle).size
                 found["classic"] = control.status(handle).size
@@ -259,7 +259,7 @@ def described() -> dict[str, object]:
     with zosbd2.Control() as control:
         features = control.info().features
         handle = control.create(
-            "disk",
+            "testdisk",
             SIZE,
             features=features,
             recovery=zosbd2.Recovery.FAIL,
@@ -302,7 +302,7 @@ def refused_creates() -> dict[str, str]:
         "name with a slash": {0: b"a/b"},
         "name without end": {0: b"x" * 32},
     }
-    right = [b"disk", SIZE // BLOCK, 0, BLOCK, 60, 0, 0, 0, b""]
+    right = [b"testdisk", SIZE // BLOCK, 0, BLOCK, 60, 0, 0, 0, b""]
     with zosbd2.Control() as control:
         found = {}
         for name, fields in wrong.items():

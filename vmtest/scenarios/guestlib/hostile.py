@@ -45,19 +45,19 @@ class Refusals(TypedDict):
 def _submit(kind: Operation) -> Submitter:
     """Two blocks, 16 KiB from the start of the device."""
     if kind is Operation.READ_REQUEST:
-        return reader("disk", 4 * BLOCK, 2 * BLOCK)
+        return reader("testdisk", 4 * BLOCK, 2 * BLOCK)
     if kind is Operation.WRITE_REQUEST:
-        return writer("disk", pattern(4 * BLOCK, 2 * BLOCK), 4 * BLOCK)
-    return discarder("disk", 4 * BLOCK, 2 * BLOCK)
+        return writer("testdisk", pattern(4 * BLOCK, 2 * BLOCK), 4 * BLOCK)
+    return discarder("testdisk", 4 * BLOCK, 2 * BLOCK)
 
 
 def _refusals(kind: Operation, wrong: Callable[[zosbd2.Request], list[zosbd2.Answer]]) -> Refusals:
     """Answer a request in each wrong way, then in the right one."""
-    with zosbd2.Control() as control, exchange(control, "disk") as server:
+    with zosbd2.Control() as control, exchange(control, "testdisk") as server:
         one = _submit(kind)
         request = server.fetch_request()
         refused = [outcome(partial(server.hand_in, answer)) for answer in wrong(request)]
-        untouched = counter("disk", "in_flight") == 1 and counter("disk", "errors") == 0
+        untouched = counter("testdisk", "in_flight") == 1 and counter("testdisk", "errors") == 0
         data = pattern(4 * BLOCK, 2 * BLOCK)
         right = request.answer(data if kind is Operation.READ_REQUEST else None)
         server.hand_in(right)
@@ -119,10 +119,10 @@ def wrong_handles(kind: int) -> Refusals:
 
 def other_devices_handle() -> dict[str, object]:
     """Answer and fetch requests of one device through the node of another."""
-    with zosbd2.Control() as control, exchange(control, "disk") as server:
+    with zosbd2.Control() as control, exchange(control, "testdisk") as server:
         with created(control, "other") as other, zosbd2.DeviceNode("other") as other_node:
             theirs = zosbd2.Exchange(other_node, other)
-            one = reader("disk", 0)
+            one = reader("testdisk", 0)
             request = server.fetch_request()
             evil = request.answer(b"\xee" * BLOCK)
             through = zosbd2.Exchange(other_node, server.handle)
@@ -142,8 +142,8 @@ def other_devices_handle() -> dict[str, object]:
 
 def unknown_ids(count: int) -> dict[str, object]:
     """Answer operations that nobody asked for, while one is with the server."""
-    with zosbd2.Control() as control, exchange(control, "disk") as server:
-        one = reader("disk", 0)
+    with zosbd2.Control() as control, exchange(control, "testdisk") as server:
+        one = reader("testdisk", 0)
         request = server.fetch_request()
         ids = [0, 1, 127, 128, 129, 2**31, 2**32 - 1]
         ids += [(request.operation_id + step) % 2**32 for step in (-1, 1, -128, 128, 2**16)]
@@ -152,8 +152,8 @@ def unknown_ids(count: int) -> dict[str, object]:
         for each in ids:
             evil = request.answer(b"\xee" * BLOCK)._replace(operation_id=each)
             assert isinstance(server.hand_in(evil, timeout=0.001), zosbd2.Interrupted)
-        dropped = counter("disk", "late_answers")
-        waits = counter("disk", "in_flight") == 1
+        dropped = counter("testdisk", "late_answers")
+        waits = counter("testdisk", "in_flight") == 1
         server.hand_in(request.answer(pattern(0, BLOCK)))
         # An interrupted call may have been made twice with the same answer.
         return {"dropped": dropped >= len(ids), "waits": waits,
@@ -164,12 +164,12 @@ def bad_pointers_at_fetch() -> dict[str, object]:
     """Wait with memory that is not there, too short, or not writable; a good server follows."""
     with (
         zosbd2.Control() as control,
-        exchange(control, "disk") as server,
+        exchange(control, "testdisk") as server,
         GuardedMemory(abi.DATA_OFFSET + BLOCK) as short,
         GuardedMemory(abi.DATA_OFFSET - 1) as shorter,
     ):
-        one = writer("disk", pattern(0, 2 * BLOCK), 0)
-        wait_until("the write", lambda: counter("disk", "queued") == 1)
+        one = writer("testdisk", pattern(0, 2 * BLOCK), 0)
+        wait_until("the write", lambda: counter("testdisk", "queued") == 1)
         refused = [
             outcome(partial(server.node.call, DeviceCall.OPERATION, address))
             for address in _NOWHERE
@@ -178,7 +178,7 @@ def bad_pointers_at_fetch() -> dict[str, object]:
             _put_no_response(memory.view, server.handle)
             refused.append(outcome(partial(server.node.call, DeviceCall.OPERATION, memory.address)))
         refused.append(_fetch_into_read_only_memory(server))
-        queued = counter("disk", "queued")
+        queued = counter("testdisk", "queued")
         request = server.fetch_request()
         server.hand_in(request.answer())
         return {
@@ -214,8 +214,8 @@ def _address_of_read_only(memory: mmap.mmap) -> int:
 
 def bad_pointers_at_answer() -> dict[str, object]:
     """Answer a read of two blocks from memory that ends too early; then rightly."""
-    with zosbd2.Control() as control, exchange(control, "disk") as server:
-        one = reader("disk", 0, 2 * BLOCK)
+    with zosbd2.Control() as control, exchange(control, "testdisk") as server:
+        one = reader("testdisk", 0, 2 * BLOCK)
         request = server.fetch_request()
         refused = []
         for room in (0, 1, BLOCK, 2 * BLOCK - 1):
@@ -226,7 +226,7 @@ def bad_pointers_at_answer() -> dict[str, object]:
                     outcome(partial(server.node.call, DeviceCall.OPERATION, memory.address))
                 )
                 short.memory.release()
-        waits = counter("disk", "in_flight") == 1
+        waits = counter("testdisk", "in_flight") == 1
         server.hand_in(request.answer(pattern(0, 2 * BLOCK)))
         return {"refused": refused, "waits": waits,
                 "intact": one.end() == pattern(0, 2 * BLOCK)}  # fmt: skip
@@ -235,15 +235,15 @@ def bad_pointers_at_answer() -> dict[str, object]:
 def misaligned(shifts: list[int]) -> list[bool]:
     """Serve a write and a read with buffers at odd addresses: whether the data came right."""
     found = []
-    with zosbd2.Control() as control, exchange(control, "disk") as whole:
+    with zosbd2.Control() as control, exchange(control, "testdisk") as whole:
         for shift in shifts:
             memory = memoryview(bytearray(abi.BUFFER_SIZE + BLOCK))[shift:][: abi.BUFFER_SIZE]
             server = zosbd2.Exchange(whole.node, whole.handle, memory)
             data = pattern(0, MIB, seed=shift)
-            one = writer("disk", data, 0)
+            one = writer("testdisk", data, 0)
             written = server.fetch_request()
             server.hand_in(written.answer())
-            two = reader("disk", 0, MIB)
+            two = reader("testdisk", 0, MIB)
             server.hand_in(server.fetch_request().answer(data))
             found.append(one.end() == MIB and written.data == data and two.end() == data)
     return found
@@ -251,11 +251,11 @@ def misaligned(shifts: list[int]) -> list[bool]:
 
 def closed_under_a_waiter() -> dict[str, str]:
     """The descriptor is closed while a thread waits in a call on it; then the device goes."""
-    with udev_held(), zosbd2.Control() as control, created(control, "disk") as handle:
-        node = zosbd2.DeviceNode("disk")
+    with udev_held(), zosbd2.Control() as control, created(control, "testdisk") as handle:
+        node = zosbd2.DeviceNode("testdisk")
         server = zosbd2.Exchange(node, handle)
         waiter = Submitter(lambda: type(server.call()).__name__)
-        wait_until("a server", lambda: counter("disk", "servers") == 1)
+        wait_until("a server", lambda: counter("testdisk", "servers") == 1)
         fd, number = node.fd, DeviceCall.PING
         node.close()
         closed = outcome(partial(zosbd2.ioctl, fd, number))
@@ -268,8 +268,8 @@ def serve_through(flags: int) -> str:
     with (
         udev_held(),
         zosbd2.Control() as control,
-        created(control, "disk") as handle,
-        zosbd2.DeviceNode("disk", flags=flags) as node,
+        created(control, "testdisk") as handle,
+        zosbd2.DeviceNode("testdisk", flags=flags) as node,
     ):
         return outcome(partial(zosbd2.Exchange(node, handle).call, timeout=1))
 
@@ -279,10 +279,10 @@ def without_rights() -> dict[str, object]:
     with contextlib.ExitStack() as undo:
         undo.enter_context(udev_held())
         control = undo.enter_context(zosbd2.Control())
-        handle = undo.enter_context(created(control, "disk"))
-        node = undo.enter_context(zosbd2.DeviceNode("disk"))
-        one = reader("disk", 0)
-        wait_until("a read", lambda: counter("disk", "queued") == 1)
+        handle = undo.enter_context(created(control, "testdisk"))
+        node = undo.enter_context(zosbd2.DeviceNode("testdisk"))
+        one = reader("testdisk", 0)
+        wait_until("a read", lambda: counter("testdisk", "queued") == 1)
         read_end, write_end = os.pipe()
         if os.fork() == 0:
             os.setgroups([])
@@ -309,8 +309,8 @@ def _tries(control: zosbd2.Control, node: zosbd2.DeviceNode, handle: int) -> lis
     tries = {
         "open control": partial(os.open, "/dev/zosbd2ctl", os.O_RDWR),
         "open control for reading": partial(os.open, "/dev/zosbd2ctl", os.O_RDONLY),
-        "open device": partial(os.open, "/dev/disk", os.O_RDWR),
-        "open device for reading": partial(os.open, "/dev/disk", os.O_RDONLY),
+        "open device": partial(os.open, "/dev/testdisk", os.O_RDWR),
+        "open device for reading": partial(os.open, "/dev/testdisk", os.O_RDONLY),
         **{call.name: partial(control.call, call, memory) for call in ControlCall},
         "device PING": partial(node.call, DeviceCall.PING),
         "device OPERATION": partial(node.call, DeviceCall.OPERATION, memory),
@@ -322,9 +322,9 @@ def _tries(control: zosbd2.Control, node: zosbd2.DeviceNode, handle: int) -> lis
 def sizes_of_data(lengths: list[int]) -> list[bool]:
     """Reads answered with data behind the struct that is longer than asked for: what arrives."""
     found = []
-    with zosbd2.Control() as control, exchange(control, "disk") as server:
+    with zosbd2.Control() as control, exchange(control, "testdisk") as server:
         for length in lengths:
-            one = reader("disk", 0)
+            one = reader("testdisk", 0)
             request = server.fetch_request()
             server.hand_in(request.answer(pattern(0, BLOCK) + b"\xee" * length))
             found.append(one.end() == pattern(0, BLOCK))

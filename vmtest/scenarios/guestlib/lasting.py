@@ -18,7 +18,7 @@ from zosbd2 import Feature, Operation, Recovery, Request
 
 from .disks import MIB, counter, udev_held, wait_until
 
-NAME = "disk"
+NAME = "testdisk"
 SIZE = 16 * MIB
 
 #: How long the parent waits for a word of a server. Seconds.

@@ -20,10 +20,10 @@ def unload_while_open(node: str) -> dict[str, object]:
     """Try to unload the module with a node open, then once it is closed."""
     with udev_held():
         with zosbd2.Control() as control:
-            control.create("disk", 4 * MIB)
+            control.create("testdisk", 4 * MIB)
         fd = os.open(node, os.O_RDWR)
         busy = subprocess.run(["rmmod", "zosbd2"], capture_output=True, text=True)
-        still_there = Path("/dev/zosbd2ctl").exists() and Path("/dev/disk").exists()
+        still_there = Path("/dev/zosbd2ctl").exists() and Path("/dev/testdisk").exists()
         os.close(fd)
         return {
             "refused": busy.returncode != 0,
@@ -113,8 +113,8 @@ def creates_until_refused() -> list[str]:
 def io_with_queue_depth() -> int:
     """Write and read 4 MiB of a served device; its queue depth as sysfs tells it."""
     data = pattern(0, 4 * MIB)
-    with zosbd2.served("disk", 4 * MIB, Store(4 * MIB)), opened("disk") as fd:
+    with zosbd2.served("testdisk", 4 * MIB, Store(4 * MIB)), opened("testdisk") as fd:
         for at in range(0, len(data), MIB):
             pwrite(fd, data[at : at + MIB], at)
         assert all(pread(fd, MIB, at) == data[at : at + MIB] for at in range(0, len(data), MIB))
-        return int(Path("/sys/block/disk/zosbd2/queue_depth").read_text())
+        return int(Path("/sys/block/testdisk/zosbd2/queue_depth").read_text())

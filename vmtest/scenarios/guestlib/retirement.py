@@ -65,7 +65,7 @@ def _device(
 ) -> Iterator[int]:
     """A device of the extension; destroyed by force at the end."""
     request = bytearray(
-        _CREATE.pack(b"disk", 4096, features, BLOCK, timeout_seconds, 0, recovery, 0)
+        _CREATE.pack(b"testdisk", 4096, features, BLOCK, timeout_seconds, 0, recovery, 0)
     )
     with udev_held():
         control.call(_IOC_CREATE, request)
@@ -100,7 +100,7 @@ class Reads(NamedTuple):
 
 def _with_reads(control: zosbd2.Control, handle: int, count: int) -> Reads:
     session = Session(control, handle)
-    submitters = [reader("disk", index * BLOCK) for index in range(count)]
+    submitters = [reader("testdisk", index * BLOCK) for index in range(count)]
     return Reads(session, [session.exchange.fetch_request() for _ in submitters], submitters)
 
 
@@ -124,15 +124,15 @@ def sent_away() -> dict[str, object]:
     with zosbd2.Control() as control, _device(control) as handle:
         old = Session(control, handle)
         waiting = Submitter(lambda: _told(old))
-        wait_until("the server waits", lambda: counter("disk", "threads") == 1)
+        wait_until("the server waits", lambda: counter("testdisk", "threads") == 1)
         new = Session(control, handle, 5000)
         seen = [waiting.end(), *[Submitter(lambda: _told(old)).end() for _ in range(2)]]
         again = [_told(old) for _ in range(3)]
-        served = counter("disk", "servers")
+        served = counter("testdisk", "servers")
         new.close()
-        one = reader("disk", 0)
-        wait_until("the read", lambda: counter("disk", "queued") == 1)
-        left = (counter("disk", "servers"), _told(old))
+        one = reader("testdisk", 0)
+        wait_until("the read", lambda: counter("testdisk", "queued") == 1)
+        left = (counter("testdisk", "servers"), _told(old))
         newest = Session(control, handle)
         request = newest.exchange.fetch_request()
         newest.exchange.hand_in(_answer(request))
@@ -165,7 +165,7 @@ def given_up_beside_another() -> dict[str, object]:
         last = _told(reads.session, _answer(reads.requests[0]))
         new = second.end()
         assert isinstance(new, Session)
-        one = reader("disk", 5 * BLOCK)
+        one = reader("testdisk", 5 * BLOCK)
         request = new.exchange.fetch_request()
         new.exchange.hand_in(_answer(request))
         return {"first": gave_up, "second waits": waits,
@@ -179,7 +179,7 @@ def goes_on_as_before() -> dict[str, object]:
         reads = _with_reads(control, handle, 1)
         taking = Submitter(partial(Session, control, handle, 500))
         _retired(reads.session)
-        one = reader("disk", 5 * BLOCK)
+        one = reader("testdisk", 5 * BLOCK)
         request = reads.session.exchange.fetch_request()
         reads.session.exchange.hand_in(_answer(request))
         reads.session.exchange.hand_in(_answer(reads.requests[0]))
@@ -196,15 +196,15 @@ def leaves_while_taken_over(recovery: int) -> dict[str, object]:
             outcome(partial(Session, control, handle, 60000))
             os._exit(0)
         _retired(busy.session)
-        one = reader("disk", 5 * BLOCK)
-        wait_until("a read", lambda: counter("disk", "queued") == 1)
+        one = reader("testdisk", 5 * BLOCK)
+        wait_until("a read", lambda: counter("testdisk", "queued") == 1)
         # The other process has both sessions open as well.
         os.kill(child, signal.SIGSTOP)
         busy.session.close()
         old.close()
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
-        wait_until("nobody serves", lambda: counter("disk", "servers") == 0)
+        wait_until("nobody serves", lambda: counter("testdisk", "servers") == 0)
         if recovery == FAIL:
             return {"outcomes": [outcome(each.end) for each in (*busy.submitters, one)]}
         newest = Session(control, handle)
@@ -220,15 +220,15 @@ def closed_beside_a_passed_file() -> str:
         ours, theirs = socket.socketpair()
         child = os.fork()
         if child == 0:
-            with zosbd2.DeviceNode("disk") as node:
+            with zosbd2.DeviceNode("testdisk") as node:
                 socket.send_fds(theirs, [b"x"], [node.fd])
                 signal.pause()
-        own = zosbd2.DeviceNode("disk")
+        own = zosbd2.DeviceNode("testdisk")
         passed = zosbd2.DeviceNode.__new__(zosbd2.DeviceNode)
         passed.path = own.path
         passed.fd = socket.recv_fds(ours, 1, 1)[1][0]
         waiting = Submitter(zosbd2.Exchange(passed, handle).call)
-        wait_until("the server waits", lambda: counter("disk", "threads") == 1)
+        wait_until("the server waits", lambda: counter("testdisk", "threads") == 1)
         own.close()
         try:
             return outcome(partial(waiting.end, 5))
@@ -250,11 +250,13 @@ def killed_while_destroyed(rounds: int, recovery: int) -> dict[str, int]:
                 while isinstance(session.exchange.call(), zosbd2.Request):
                     pass
                 os._exit(0)
-            wait_until("the server", lambda: counter("disk", "servers") == 1)
-            submitters = [reader("disk", index * BLOCK) for index in range(_MANY)]
+            wait_until("the server", lambda: counter("testdisk", "servers") == 1)
+            submitters = [reader("testdisk", index * BLOCK) for index in range(_MANY)]
             wait_until(
                 "all fetched",
-                lambda: counter("disk", "in_flight") == _MANY and counter("disk", "queued") == 0,
+                lambda: (
+                    counter("testdisk", "in_flight") == _MANY and counter("testdisk", "queued") == 0
+                ),
             )
             os.kill(child, signal.SIGKILL)
             destroy(control, handle, 1)
@@ -275,15 +277,15 @@ def outlived_by_its_memory(recovery: int) -> dict[str, object]:
                 pass
             os._exit(0)
         (child,) = struct.unpack("=i", os.read(read_end, 4))
-        one = writer("disk", bytes(BLOCK), 0)
+        one = writer("testdisk", bytes(BLOCK), 0)
         wait_until(
             "the write is fetched",
-            lambda: counter("disk", "in_flight") == 1 and counter("disk", "queued") == 0,
+            lambda: counter("testdisk", "in_flight") == 1 and counter("testdisk", "queued") == 0,
         )
         began = time.monotonic()
         os.kill(server, signal.SIGKILL)
         try:
-            wait_until("nobody serves", lambda: counter("disk", "servers") == 0, 5)
+            wait_until("nobody serves", lambda: counter("testdisk", "servers") == 0, 5)
             seconds = time.monotonic() - began
             state = Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()[0]
             assert state == "S", f"the child that shares the memory is in state {state}"
@@ -293,7 +295,10 @@ def outlived_by_its_memory(recovery: int) -> dict[str, object]:
             session = Session(control, handle)
             request = session.exchange.fetch_request()
             session.exchange.hand_in(request.answer())
-            return found | {"write": outcome(one.end), "handed_on": counter("disk", "handed_on")}
+            return found | {
+                "write": outcome(one.end),
+                "handed_on": counter("testdisk", "handed_on"),
+            }
         finally:
             os.kill(child, signal.SIGKILL)
             os.waitpid(server, 0)

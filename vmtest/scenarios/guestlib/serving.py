@@ -76,7 +76,7 @@ class Shared(TypedDict):
 def threads_share_requests(threads: int, requests: int) -> Shared:
     """Blocks are written through a device with several server threads: who got which."""
     got: list[list[int]] = [[] for _ in range(threads)]
-    with zosbd2.Control() as control, exchange(control, "disk") as first:
+    with zosbd2.Control() as control, exchange(control, "testdisk") as first:
         zosbd2.install_wake_handler()
 
         def serve(number: int) -> None:
@@ -102,16 +102,16 @@ def threads_share_requests(threads: int, requests: int) -> Shared:
 def processes_share_requests(processes: int, requests: int) -> Shared:
     """The same with server processes; each tells its offsets through a pipe."""
     pipes: list[int] = []
-    with udev_held(), zosbd2.Control() as control, created(control, "disk") as handle:
+    with udev_held(), zosbd2.Control() as control, created(control, "testdisk") as handle:
         for _ in range(processes):
             read_end, write_end = os.pipe()
             if os.fork() == 0:
                 os.close(read_end)
-                _serve_into_pipe("disk", handle, write_end)
+                _serve_into_pipe("testdisk", handle, write_end)
                 os._exit(0)
             os.close(write_end)
             pipes.append(read_end)
-        wait_until("all processes serve", lambda: counter("disk", "servers") == processes)
+        wait_until("all processes serve", lambda: counter("testdisk", "servers") == processes)
         _write_blocks(requests)
         control.destroy(handle, force=True)
         got = []
@@ -135,7 +135,7 @@ def _serve_into_pipe(name: str, handle: int, pipe: int) -> None:
 
 def _write_blocks(count: int) -> None:
     def write(first: int) -> None:
-        with opened("disk") as fd:
+        with opened("testdisk") as fd:
             for number in range(first, count, 4):
                 pwrite(fd, bytes(BLOCK), number * BLOCK)
 
@@ -155,8 +155,8 @@ def _shared(got: list[list[int]], requests: int) -> Shared:
 
 def answers_in_reverse(count: int) -> list[bool]:
     """Fetch several reads and answer the last one first; whether each got its own data."""
-    with zosbd2.Control() as control, exchange(control, "disk") as server:
-        readers = [reader("disk", number * BLOCK) for number in range(count)]
+    with zosbd2.Control() as control, exchange(control, "testdisk") as server:
+        readers = [reader("testdisk", number * BLOCK) for number in range(count)]
         fetched = [server.fetch_request() for _ in range(count)]
         for request in reversed(fetched):
             server.hand_in(request.answer(pattern(request.offset, BLOCK)))
@@ -165,14 +165,14 @@ def answers_in_reverse(count: int) -> list[bool]:
 
 def in_flight_of_one_submitter(length: int) -> int:
     """How many requests a single write of *length* bytes has in flight, none answered."""
-    with zosbd2.Control() as control, exchange(control, "disk") as server:
+    with zosbd2.Control() as control, exchange(control, "testdisk") as server:
         data = pattern(0, length)
-        one = writer("disk", data, 0)
+        one = writer("testdisk", data, 0)
         fetched: list[zosbd2.Request] = []
         with contextlib.suppress(TimeoutError):
             while sum(request.total_length for request in fetched) < length:
                 fetched.append(server.fetch_request(timeout=3))
-        in_flight = counter("disk", "in_flight")
+        in_flight = counter("testdisk", "in_flight")
         assert in_flight == len(fetched)
         for request in fetched:
             assert request.data == data[request.offset : request.offset + request.total_length]
@@ -199,7 +199,7 @@ def farewells(waiting: int, busy: int, force: bool) -> Farewell:
     first: list[str] = []
     again: list[str] = []
     destroyed = threading.Event()
-    with zosbd2.Control() as control, exchange(control, "disk") as server:
+    with zosbd2.Control() as control, exchange(control, "testdisk") as server:
 
         def transact(mine: zosbd2.Exchange, answer: zosbd2.Answer | None) -> str:
             try:
@@ -217,12 +217,12 @@ def farewells(waiting: int, busy: int, force: bool) -> Farewell:
             first.append(transact(mine, answer))
             again.append(transact(mine, None))
 
-        readers = [reader("disk", number * BLOCK) for number in range(busy)]
+        readers = [reader("testdisk", number * BLOCK) for number in range(busy)]
         zosbd2.install_wake_handler()
         threads = [Submitter(lambda: serve(True)) for _ in range(busy)]
         wait_until("the busy ones hold a request", lambda: _fetched() == busy)
         threads += [Submitter(lambda: serve(False)) for _ in range(waiting)]
-        wait_until("all serve", lambda: counter("disk", "threads") == waiting + busy)
+        wait_until("all serve", lambda: counter("testdisk", "threads") == waiting + busy)
         began = time.monotonic()
         control.destroy(server.handle, force=force)
         destroyed.set()
@@ -245,7 +245,7 @@ def farewells(waiting: int, busy: int, force: bool) -> Farewell:
 
 
 def _fetched() -> int:
-    return counter("disk", "in_flight") - counter("disk", "queued")
+    return counter("testdisk", "in_flight") - counter("testdisk", "queued")
 
 
 def urgent_storm(signals: int) -> dict[str, int]:
@@ -253,14 +253,14 @@ def urgent_storm(signals: int) -> dict[str, int]:
     seen: Counter[str] = Counter()
     signal.signal(signal.SIGURG, lambda *_: seen.update(["handled"]))
     me = threading.get_ident()
-    with zosbd2.Control() as control, exchange(control, "disk") as server:
+    with zosbd2.Control() as control, exchange(control, "testdisk") as server:
 
         def storm() -> bytes:
             # The main thread is about to wait, or waits.
             for _ in range(signals):
                 signal.pthread_kill(me, signal.SIGURG)
                 time.sleep(0.0005)
-            with opened("disk") as fd:
+            with opened("testdisk") as fd:
                 return pread(fd, BLOCK, 0)
 
         one = Submitter(storm)
@@ -283,7 +283,7 @@ def interrupted_by(number: int) -> dict[str, object]:
     """What the buffer says after a signal came while the server waited."""
     signal.signal(number, lambda *_: None)
     me = threading.get_ident()
-    with zosbd2.Control() as control, exchange(control, "disk") as server:
+    with zosbd2.Control() as control, exchange(control, "testdisk") as server:
         server.put(zosbd2.Answer(Operation.NO_RESPONSE))
         done = threading.Event()
 
@@ -297,7 +297,7 @@ def interrupted_by(number: int) -> dict[str, object]:
         one.end()
         _, operation, _, said = abi.OPERATION_HEADER.unpack_from(server.memory, 0)
         # And the server goes on.
-        later = reader("disk", 0)
+        later = reader("testdisk", 0)
         server.hand_in(server.fetch_request().answer(pattern(0, BLOCK)))
         return {
             "outcome": ended,
@@ -309,25 +309,25 @@ def interrupted_by(number: int) -> dict[str, object]:
 
 def resent_answer() -> dict[str, object]:
     """An answer is handed in, the wait behind it interrupted, and the same answer sent again."""
-    with zosbd2.Control() as control, exchange(control, "disk") as server:
-        first = reader("disk", 0)
+    with zosbd2.Control() as control, exchange(control, "testdisk") as server:
+        first = reader("testdisk", 0)
         request = server.fetch_request()
         answer = request.answer(pattern(0, BLOCK))
         interrupted = server.hand_in(answer)
         assert first.end() == pattern(0, BLOCK)
-        second = reader("disk", BLOCK)
-        wait_until("the second read", lambda: counter("disk", "queued") == 1)
+        second = reader("testdisk", BLOCK)
+        wait_until("the second read", lambda: counter("testdisk", "queued") == 1)
         # With data that must not go anywhere.
         another = server.call(answer._replace(data=b"\xff" * BLOCK))
         assert isinstance(another, zosbd2.Request)
-        late = counter("disk", "late_answers")
+        late = counter("testdisk", "late_answers")
         server.hand_in(another.answer(pattern(BLOCK, BLOCK)))
         return {
             "first_call": type(interrupted).__name__,
             "late_answers": late,
             "offset": another.offset,
             "second": second.end() == pattern(BLOCK, BLOCK),
-            "errors": counter("disk", "errors"),
+            "errors": counter("testdisk", "errors"),
         }
 
 
@@ -335,7 +335,7 @@ def shapes_of_requests() -> dict[str, list[str]]:
     """Write, read and discard in lengths of all sizes; what is wrong with the requests."""
     wrong: dict[str, list[str]] = {"wrong": [], "kinds": []}
     kinds = set()
-    with zosbd2.Control() as control, exchange(control, "disk") as server:
+    with zosbd2.Control() as control, exchange(control, "testdisk") as server:
         store = bytearray(_SIZE)
         zosbd2.install_wake_handler()
 
@@ -354,11 +354,11 @@ def shapes_of_requests() -> dict[str, list[str]]:
 
         thread = Submitter(serve)
         data = pattern(0, _SIZE)
-        with opened("disk") as fd:
+        with opened("testdisk") as fd:
             pwrite(fd, data, 0)
             assert pread(fd, _SIZE, 0) == data
             assert pread(fd, 5 * BLOCK, 3 * BLOCK) == data[3 * BLOCK : 8 * BLOCK]
-        with opened("disk", os.O_RDWR) as fd:
+        with opened("testdisk", os.O_RDWR) as fd:
             # Through the page cache: scattered pages, merged by the block layer.
             os.pwrite(fd, data[: 3 * MIB], 5 * MIB)
             os.fsync(fd)
@@ -394,34 +394,34 @@ def _faults(request: zosbd2.Request) -> list[str]:
 
 def counters_of_known_io() -> dict[str, int]:
     """The counters after two writes, a read, a discard, and a read that the server failed."""
-    with zosbd2.Control() as control, exchange(control, "disk") as server:
+    with zosbd2.Control() as control, exchange(control, "testdisk") as server:
         submitters = [
-            writer("disk", bytes(2 * BLOCK), 0),
-            writer("disk", bytes(BLOCK), 8 * BLOCK),
-            reader("disk", 16 * BLOCK, 4 * BLOCK),
-            discarder("disk", 0, 32 * BLOCK),
+            writer("testdisk", bytes(2 * BLOCK), 0),
+            writer("testdisk", bytes(BLOCK), 8 * BLOCK),
+            reader("testdisk", 16 * BLOCK, 4 * BLOCK),
+            discarder("testdisk", 0, 32 * BLOCK),
         ]
-        wait_until("four requests", lambda: counter("disk", "requests") == 4)
-        assert counter("disk", "in_flight") == counter("disk", "queued") == 4
+        wait_until("four requests", lambda: counter("testdisk", "requests") == 4)
+        assert counter("testdisk", "in_flight") == counter("testdisk", "queued") == 4
         # All of them first: handing in an answer takes the next request that is there.
         for request in [server.fetch_request() for _ in submitters]:
             server.hand_in(request.answer())
         for each in submitters:
             each.end()
-        failing = reader("disk", 0)
+        failing = reader("testdisk", 0)
         server.hand_in(server.fetch_request().answer(error=-errno.EIO))
         assert outcome(failing.end) == "EIO"
         names = (
             "requests", "read_bytes", "write_bytes", "discard_bytes", "errors", "timeouts",
             "late_answers", "queued", "in_flight", "servers",
         )  # fmt: skip
-        return {name: counter("disk", name) for name in names}
+        return {name: counter("testdisk", name) for name in names}
 
 
 def errors_of_servers(errors: list[int]) -> list[str]:
     """What readers get when the server answers with these errors, and one beside them with none."""
-    with zosbd2.Control() as control, exchange(control, "disk") as server:
-        readers = [reader("disk", number * BLOCK) for number in range(len(errors))]
+    with zosbd2.Control() as control, exchange(control, "testdisk") as server:
+        readers = [reader("testdisk", number * BLOCK) for number in range(len(errors))]
         for request in [server.fetch_request() for _ in readers]:
             error = errors[request.offset // BLOCK]
             server.hand_in(request.answer(error=error))
@@ -430,7 +430,7 @@ def errors_of_servers(errors: list[int]) -> list[str]:
 
 def ping_device() -> dict[str, str]:
     """DEVICE_PING, and numbers that are no calls of a device."""
-    with zosbd2.Control() as control, exchange(control, "disk") as server:
+    with zosbd2.Control() as control, exchange(control, "testdisk") as server:
         found = {"ping": outcome(server.node.ping)}
         for number in (12, 21, 52, 54, 57, 59, 60):
             found[str(number)] = outcome(partial(server.node.call, number))

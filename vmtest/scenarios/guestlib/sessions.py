@@ -20,9 +20,9 @@ SIZE = 16 * MIB
 def session_exchange(
     control: zosbd2.Control, features: zosbd2.Feature = NO_FEATURES, *, size: int = SIZE
 ) -> Iterator[zosbd2.Exchange]:
-    """/dev/disk, which the caller serves by hand, with nobody else looking at it."""
+    """/dev/testdisk, which the caller serves by hand, with nobody else looking at it."""
     with udev_held():
-        handle = control.create("disk", size, features=features)
+        handle = control.create("testdisk", size, features=features)
         try:
             with control.attach(handle) as session:
                 yield zosbd2.Exchange(session, handle)
@@ -57,7 +57,7 @@ class Log:
 
 @contextlib.contextmanager
 def logged(features: zosbd2.Feature, log: Log | None = None) -> Iterator[Log]:
-    """/dev/disk with *features*, served from memory by one thread."""
+    """/dev/testdisk with *features*, served from memory by one thread."""
     log = log or Log()
     zosbd2.install_wake_handler()
     with (
@@ -91,5 +91,5 @@ def mounted(node: str, *options: str) -> Iterator[Path]:
 
 
 def queue(attribute: str) -> str:
-    """An attribute of /dev/disk's queue."""
-    return Path(f"/sys/block/disk/queue/{attribute}").read_text().strip()
+    """An attribute of /dev/testdisk's queue."""
+    return Path(f"/sys/block/testdisk/queue/{attribute}").read_text().strip()

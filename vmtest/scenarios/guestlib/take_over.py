@@ -49,12 +49,14 @@ def take_over(features: int, threads: int) -> dict[str, object]:
         old.released.set()
     new.released.set()
     with (
-        zosbd2.served("disk", 4 * MIB, old, threads=threads, features=Feature(features)) as before,
+        zosbd2.served(
+            "testdisk", 4 * MIB, old, threads=threads, features=Feature(features)
+        ) as before,
         zosbd2.Control() as control,
     ):
-        with opened("disk") as fd:
+        with opened("testdisk") as fd:
             pwrite(fd, pattern(0, BLOCK), 0)
-            with zosbd2.reattached("disk", new, threads=threads, take_over=True) as after:
+            with zosbd2.reattached("testdisk", new, threads=threads, take_over=True) as after:
                 before.wait()
                 pwrite(fd, pattern(0, BLOCK, seed=1), BLOCK)
                 found: dict[str, object] = {
@@ -78,11 +80,11 @@ def take_over_that_fails() -> dict[str, object]:
     disk = Slow()
     features = Feature.FLUSH
     with (
-        zosbd2.served("disk", 4 * MIB, disk, threads=2, features=features) as server,
+        zosbd2.served("testdisk", 4 * MIB, disk, threads=2, features=features) as server,
         zosbd2.Control() as control,
-        opened("disk") as fd,
+        opened("testdisk") as fd,
     ):
-        handle = control.lookup("disk")
+        handle = control.lookup("testdisk")
         writing = Submitter(partial(pwrite, fd, bytes(BLOCK), 0))
         wait_until("the write", disk.held.is_set)
         found: dict[str, object] = {
@@ -105,11 +107,11 @@ def take_over_that_fails() -> dict[str, object]:
 
 def ended_otherwise() -> list[str | None]:
     """Servers of a device that is destroyed, and that are stopped."""
-    with zosbd2.served("disk", 4 * MIB, Store(4 * MIB), threads=2) as server:
+    with zosbd2.served("testdisk", 4 * MIB, Store(4 * MIB), threads=2) as server:
         before = server.ended
     with zosbd2.Control() as control:
-        handle = control.create("disk", 4 * MIB, recovery=zosbd2.Recovery.FAIL)
-        with zosbd2.reattached("disk", Store(4 * MIB), threads=2) as stopped:
+        handle = control.create("testdisk", 4 * MIB, recovery=zosbd2.Recovery.FAIL)
+        with zosbd2.reattached("testdisk", Store(4 * MIB), threads=2) as stopped:
             pass
         control.destroy(handle, force=True)
     return [before, server.ended, stopped.ended]

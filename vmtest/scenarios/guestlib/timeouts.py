@@ -45,7 +45,7 @@ class Expiry(TypedDict):
 def _expiry(submitters: list[Submitter], server: zosbd2.Exchange) -> Expiry:
     """Wait for the submitters, then have one read answered."""
     outcomes = [outcome(each.end) for each in submitters]
-    found = {name: counter("disk", name) for name in ("timeouts", "errors", "in_flight")}
+    found = {name: counter("testdisk", name) for name in ("timeouts", "errors", "in_flight")}
     return {
         "outcomes": outcomes,
         "seconds": [each.seconds for each in submitters],
@@ -58,7 +58,7 @@ def _expiry(submitters: list[Submitter], server: zosbd2.Exchange) -> Expiry:
 
 def _serves(server: zosbd2.Exchange) -> bool:
     """Whether a read gets its data."""
-    one = reader("disk", 5 * BLOCK)
+    one = reader("testdisk", 5 * BLOCK)
     request = server.fetch_request()
     server.hand_in(request.answer(pattern(request.offset, BLOCK)))
     return request.offset == 5 * BLOCK and one.end() == pattern(5 * BLOCK, BLOCK)
@@ -69,13 +69,13 @@ def never_fetched() -> Expiry:
     with (
         udev_held(),
         zosbd2.Control() as control,
-        created(control, "disk", timeout_seconds=_TIMEOUT) as handle,
+        created(control, "testdisk", timeout_seconds=_TIMEOUT) as handle,
     ):
-        submitters = [reader("disk", 0), writer("disk", bytes(BLOCK), 8 * BLOCK)]
-        wait_until("both are queued", lambda: counter("disk", "queued") == 2, 5)
+        submitters = [reader("testdisk", 0), writer("testdisk", bytes(BLOCK), 8 * BLOCK)]
+        wait_until("both are queued", lambda: counter("testdisk", "queued") == 2, 5)
         for each in submitters:
             outcome(each.end)
-        with zosbd2.DeviceNode("disk") as node:
+        with zosbd2.DeviceNode("testdisk") as node:
             return _expiry(submitters, zosbd2.Exchange(node, handle))
 
 
@@ -83,9 +83,9 @@ def never_answered() -> Expiry:
     """A read and a write that a server fetched and keeps."""
     with (
         zosbd2.Control() as control,
-        exchange(control, "disk", timeout_seconds=_TIMEOUT) as server,
+        exchange(control, "testdisk", timeout_seconds=_TIMEOUT) as server,
     ):
-        submitters = [reader("disk", 0), writer("disk", bytes(BLOCK), 8 * BLOCK)]
+        submitters = [reader("testdisk", 0), writer("testdisk", bytes(BLOCK), 8 * BLOCK)]
         for _ in submitters:
             server.fetch_request()
         return _expiry(submitters, server)
@@ -108,22 +108,22 @@ def answered_late() -> Late:
     """
     with (
         zosbd2.Control() as control,
-        exchange(control, "disk", timeout_seconds=2 * _TIMEOUT) as server,
+        exchange(control, "testdisk", timeout_seconds=2 * _TIMEOUT) as server,
     ):
-        first = reader("disk", 0)
+        first = reader("testdisk", 0)
         expired = server.fetch_request()
         ended = outcome(first.end)
-        second = reader("disk", BLOCK)
+        second = reader("testdisk", BLOCK)
         request = server.fetch_request()
         server.hand_in(expired.answer(b"\xff" * BLOCK))
-        late, waits = counter("disk", "late_answers"), counter("disk", "in_flight") == 1
+        late, waits = counter("testdisk", "late_answers"), counter("testdisk", "in_flight") == 1
         server.hand_in(request.answer(pattern(BLOCK, BLOCK)))
         return {
             "first": ended,
             "late_answers": late,
             "second_waits": waits,
             "second": outcome(second.end) == "OK" and second.value == pattern(BLOCK, BLOCK),
-            "errors": counter("disk", "errors"),
+            "errors": counter("testdisk", "errors"),
         }
 
 
@@ -131,16 +131,16 @@ def just_in_time() -> dict[str, object]:
     """One request is answered before its time is up, beside one that never is."""
     with (
         zosbd2.Control() as control,
-        exchange(control, "disk", timeout_seconds=2 * _TIMEOUT) as server,
+        exchange(control, "testdisk", timeout_seconds=2 * _TIMEOUT) as server,
     ):
-        never, answered = reader("disk", 0), reader("disk", BLOCK)
+        never, answered = reader("testdisk", 0), reader("testdisk", BLOCK)
         for request in (server.fetch_request(), server.fetch_request()):
             if request.offset == BLOCK:
                 server.hand_in(request.answer(pattern(BLOCK, BLOCK)))
         return {
             "answered": answered.end() == pattern(BLOCK, BLOCK),
             "never": outcome(never.end),
-            "timeouts": counter("disk", "timeouts"),
+            "timeouts": counter("testdisk", "timeouts"),
         }
 
 
@@ -150,8 +150,8 @@ def submitter_with_signals() -> dict[str, object]:
     me = threading.get_ident()
     with (
         zosbd2.Control() as control,
-        exchange(control, "disk", timeout_seconds=_TIMEOUT),
-        opened("disk") as fd,
+        exchange(control, "testdisk", timeout_seconds=_TIMEOUT),
+        opened("testdisk") as fd,
     ):
         done = threading.Event()
 
@@ -172,15 +172,15 @@ def killed_submitter() -> dict[str, object]:
     """A reader that is killed while it waits: whether it goes, and how the request ends."""
     with (
         zosbd2.Control() as control,
-        exchange(control, "disk", timeout_seconds=_TIMEOUT) as server,
+        exchange(control, "testdisk", timeout_seconds=_TIMEOUT) as server,
     ):
         child = os.fork()
         if child == 0:
-            with opened("disk") as fd:
+            with opened("testdisk") as fd:
                 pread(fd, BLOCK, 0)
             os._exit(1)
         server.fetch_request()
         os.kill(child, signal.SIGKILL)
         _, status = os.waitpid(child, 0)
-        wait_until("the request's end", lambda: counter("disk", "in_flight") == 0, 10)
+        wait_until("the request's end", lambda: counter("testdisk", "in_flight") == 0, 10)
         return {"signal": os.WTERMSIG(status), "usable": _serves(server)}
