@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import PurePosixPath
 
 import pytest
@@ -258,23 +259,31 @@ def test_a_take_over_that_fails_leaves_the_server_at_work(
     with mounted(guest, loop, "/mnt/below"):
         server = start(FILE, "--size=16M", "--threads=2", "/mnt/below/served.img")
         write = ["dd", f"if={noise}", f"of={NODE}", "bs=4k", "count=1", "oflag=direct"]
-        guest.run("fsfreeze", "-f", "/mnt/below")
-        with guest.start(*write) as stuck:
+        with frozen(guest, "/mnt/below"):
+            stuck = guest.start(*write)
             guest.wait_until("a write to hang", 20, "sh", "-c", in_hands(1))
             refused = guest.run(FILE, "--take-over", "/mnt/below/served.img", status=FAILED)
             assert "goes on" in refused.stderr
-            guest.run("fsfreeze", "-u", "/mnt/below")
-            assert stuck.wait(20).status == OK
+        assert stuck.wait(20).status == OK
         # Both of its threads are at work again.
         guest.run(*write)
-        guest.run("fsfreeze", "-f", "/mnt/below")
-        with guest.start(*write) as one, guest.start(*write, "seek=9") as other:
+        with frozen(guest, "/mnt/below"):
+            both = [guest.start(*write), guest.start(*write, "seek=9")]
             guest.wait_until("two writes to hang", 20, "sh", "-c", in_hands(2))
-            guest.run("fsfreeze", "-u", "/mnt/below")
-            assert [each.wait(20).status for each in (one, other)] == [OK, OK]
+        assert [each.wait(20).status for each in both] == [OK, OK]
         assert not server.ended
         guest.run(CTL, "destroy", "served")
         assert server.wait(20).status == OK
+
+
+@contextmanager
+def frozen(guest: Guest, where: str) -> Iterator[None]:
+    """Have writes to a file system wait."""
+    guest.run("fsfreeze", "-f", where)
+    try:
+        yield
+    finally:
+        guest.run("fsfreeze", "-u", where)
 
 
 def in_hands(count: int) -> str:
@@ -369,7 +378,7 @@ def test_the_partitions_of_a_file_are_there_at_once(
     guest.run("sfdisk", "-q", "--no-reread", NODE, stdin="label: gpt\n,16M\n,16M\n")
     assert not guest.exists(f"{NODE}2")
     guest.run(FILE, "--destroy", image)
-    guest.wait_until("the file to be free", 20, "flock", "-n", image, "true")
+    guest.wait_until("the file to be free", 20, "flock", "-n", str(image), "true")
     start(FILE, "--partitions", image)
     assert guest.exists("/sys/block/served/served1")
     assert guest.read("/sys/block/served/served2/size") == f"{16 * MIB // 512}\n"
