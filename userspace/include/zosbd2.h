@@ -270,9 +270,10 @@ struct zosbd2_ops {
 		       uint32_t io_flags);
 
 	/*
-	 * The module asks the server to shut down, since another one takes
-	 * over.  Optional.  Called once by each thread; the threads end by
-	 * themselves once all were asked.
+	 * The module asks the server to hand in what it has, since another
+	 * one takes over.  Optional.  Called by each thread, perhaps more than
+	 * once.  The threads end by themselves when the take-over has
+	 * succeeded, and serve on if it is given up.
 	 */
 	void (*shutdown)(void *ctx);
 

@@ -97,7 +97,6 @@ static void *worker_thread(void *argument)
 	if (go) {
 		join_io_path();
 		end = worker_run(&server->service, &worker->exchange);
-		retirement_leave(&server->service.retirement);
 	}
 
 	pthread_mutex_lock(&server->lock);
@@ -135,7 +134,6 @@ static void server_free(struct zosbd2_server *server)
 		close(server->service.fd);
 	if (server->ended_fd >= 0)
 		close(server->ended_fd);
-	retirement_destroy(&server->service.retirement);
 	pthread_cond_destroy(&server->changed);
 	pthread_mutex_destroy(&server->lock);
 	free(server);
@@ -194,12 +192,6 @@ static int init_waiting(struct zosbd2_server *server)
 		pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
 		error = -pthread_cond_init(&server->changed, &monotonic);
 		pthread_condattr_destroy(&monotonic);
-	}
-	if (!error) {
-		error = retirement_init(&server->service.retirement,
-					server->options.threads);
-		if (error)
-			pthread_cond_destroy(&server->changed);
 	}
 	if (error)
 		pthread_mutex_destroy(&server->lock);
@@ -334,7 +326,6 @@ ZOSBD2_EXPORT int zosbd2_server_stop(struct zosbd2_server *server)
 	if (!server->options.wake_signal)
 		return -EOPNOTSUPP;
 	atomic_store(&server->service.stop, true);
-	retirement_open(&server->service.retirement);
 	nudge(server);
 	return 0;
 }

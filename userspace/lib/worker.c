@@ -151,59 +151,49 @@ static void nothing_to_answer(struct zosbd2_operation *operation)
 	operation->error = 0;
 }
 
-/* Nothing is in the thread's hands.  Returns how it ends, or NONE. */
-static enum zosbd2_end take_signal(struct service *service,
-				   const struct zosbd2_operation *operation)
+/* The device is gone for this server: destroyed, or another's. */
+static enum zosbd2_end gone(const struct service *service)
 {
-	if (operation->signal.signal_action != ZOSBD2_SIGNAL_SHUTDOWN)
-		return ZOSBD2_END_NONE;
-	if (service->ops.shutdown)
-		service->ops.shutdown(service->ctx);
-	return retirement_wait(&service->retirement) ? ZOSBD2_END_TAKEN_OVER :
-						       ZOSBD2_END_NONE;
+	return ioctl(service->fd, ZOSBD2_IOCTL_DEVICE_PING, NULL) == 0 ?
+		       ZOSBD2_END_TAKEN_OVER :
+		       ZOSBD2_END_GONE;
 }
 
-/*
- * Act on what a call brought.  was_retiring: when the call was made, another
- * thread had been told that the server is retired.
- */
+/* Act on what a call brought.  Returns how the thread ends, or NONE. */
 static enum zosbd2_end take_message(struct service *service,
-				    struct exchange *exchange,
-				    bool was_retiring)
+				    struct exchange *exchange)
 {
 	struct zosbd2_operation *operation = exchange->operation;
-	enum zosbd2_end end = ZOSBD2_END_NONE;
 
 	switch (operation->header.operation) {
 	case ZOSBD2_OP_DEVICE_GONE:
-		/* Those that wait are to hear it too. */
-		retirement_give_up(&service->retirement);
-		return ZOSBD2_END_GONE;
+		return gone(service);
 	case ZOSBD2_OP_READ_REQUEST:
 	case ZOSBD2_OP_WRITE_REQUEST:
 	case ZOSBD2_OP_DISCARD_REQUEST:
 	case ZOSBD2_OP_FLUSH_REQUEST:
 	case ZOSBD2_OP_WRITE_ZEROES_REQUEST:
-		if (was_retiring)
-			retirement_give_up(&service->retirement);
 		serve_request(service, exchange);
 		return ZOSBD2_END_NONE;
 	case ZOSBD2_OP_SIGNAL:
-		end = take_signal(service, operation);
+		/* The next call waits for what becomes of the take-over. */
+		if (operation->signal.signal_action ==
+			    ZOSBD2_SIGNAL_SHUTDOWN &&
+		    service->ops.shutdown)
+			service->ops.shutdown(service->ctx);
 		break;
 	default:
 		/* ZOSBD2_OP_NO_REQUEST: call again. */
 		break;
 	}
 	nothing_to_answer(operation);
-	return end;
+	return ZOSBD2_END_NONE;
 }
 
 int worker_run(struct service *service, struct exchange *exchange)
 {
 	struct zosbd2_operation *operation = exchange->operation;
 	enum zosbd2_end end;
-	bool was_retiring;
 
 	nothing_to_answer(operation);
 	for (;;) {
@@ -212,10 +202,9 @@ int worker_run(struct service *service, struct exchange *exchange)
 		    atomic_load_explicit(&service->stop, memory_order_relaxed))
 			return ZOSBD2_END_STOPPED;
 		operation->handle_id = service->handle;
-		was_retiring = retirement_begun(&service->retirement);
 		if (ioctl(service->fd, ZOSBD2_IOCTL_DEVICE_OPERATION,
 			  operation) == 0) {
-			end = take_message(service, exchange, was_retiring);
+			end = take_message(service, exchange);
 			if (end)
 				return end;
 			continue;
@@ -231,8 +220,7 @@ int worker_run(struct service *service, struct exchange *exchange)
 				nothing_to_answer(operation);
 			break;
 		case ENOENT:
-			retirement_give_up(&service->retirement);
-			return ZOSBD2_END_GONE;
+			return gone(service);
 		default:
 			return -errno;
 		}

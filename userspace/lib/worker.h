@@ -7,7 +7,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "retirement.h"
 #include "zosbd2.h"
 
 struct zosbd2_operation;
@@ -18,7 +17,6 @@ struct service {
 	void *ctx;
 	int fd;			/* the session */
 	uint32_t handle;
-	struct retirement retirement;
 	atomic_bool stop;	/* set once, by zosbd2_server_stop() */
 };
 
