@@ -19,7 +19,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 
@@ -98,7 +98,7 @@ def measure(config: VmConfig, rounds: int, say: Callable[[str], None]) -> BootTi
 def _boot_ours(config: VmConfig) -> float:
     with tempfile.TemporaryDirectory(prefix="vmtest-log-") as folder:
         began = time.monotonic()
-        with VM(config, Path(folder)) as vm:
+        with VM(replace(config, cold=True), Path(folder)) as vm:
             vm.guest.run("true")
             return time.monotonic() - began
 

@@ -15,7 +15,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from vmtest import accel, bench_boot, build, doctor, images, kernels, privilege
+from vmtest import accel, bench_boot, build, doctor, images, kernels, privilege, snapshot
 from vmtest.errors import CommandFailed, VmtestError
 from vmtest.kmodule import KernelModule
 from vmtest.progress import status
@@ -195,7 +195,8 @@ def _images_build(
 def _images_clean(
     every: Annotated[bool, typer.Option("--all", help="Also those that are up to date.")] = False,
 ) -> None:
-    """Remove images that no recipe wants any more, and what was compiled for them."""
+    """Remove images that no recipe wants any more, what was compiled for them, and snapshots."""
+    snapshot.clean()
     keep = [] if every else [recipe.path for recipe in images.recipes()]
     for path in images.clean(keep=keep):
         _out.print(f"removed {path}", highlight=False, soft_wrap=True)

@@ -81,6 +81,11 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
         "--seed", type=int, default=None, help="of what tests choose at random (another each run)"
     )
     option("--verbose-boot", action="store_true", help="show the boot")
+    option(
+        "--cold-boot",
+        action="store_true",
+        help="boot every VM, and let none go on from the snapshot of one that has just booted",
+    )
 
 
 class Session:
@@ -102,6 +107,7 @@ class Session:
             cpus=option("cpus"),
             memory=option("memory"),
             verbose_boot=option("verbose_boot"),
+            cold=option("cold_boot"),
         )
         #: The run's folder.
         self.directory = share_of(config).make_directory()

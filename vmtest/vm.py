@@ -39,6 +39,7 @@ from vmtest.errors import (
 from vmtest.guest import Guest
 from vmtest.kernels import Kernel
 from vmtest.klog import Report
+from vmtest.snapshot import Snapshot, SnapshotError
 
 _names = itertools.count(1)
 
@@ -73,6 +74,8 @@ class VmConfig:
     kernel_arguments: tuple[str, ...] = ()
     qemu_arguments: tuple[str, ...] = ()
     verbose_boot: bool = False
+    #: Boot even if there is a snapshot of a guest that has just booted, and make none.
+    cold: bool = False
 
 
 class VM:
@@ -123,21 +126,18 @@ class VM:
         return self._console is not None and not self._dead.is_set()
 
     def start(self) -> Self:
-        """Boot, and return when commands can be run. Raises BootFailed or SshFailed."""
+        """Boot, or go on where such a guest had booted; return when commands can be run.
+
+        Raises BootFailed or SshFailed.
+        """
         self._workdir = Path(tempfile.mkdtemp(prefix=sweep.folder_prefix()))
         self.log.parent.mkdir(parents=True, exist_ok=True)
         began = time.monotonic()
-        slowness = self.config.accelerator.slowness
         try:
             key = _login_key()
-            self._child = self._spawn(key)
-            self._console = Console(self._child, self.log, self._on_dead)
-            ready = self._console.wait_for(r"vmtest-init: sshd is up", 30 * slowness)
-            if ready is None:
-                raise self.explain("the guest ended before its sshd was up", BootFailed)
-            self._qmp = self._open_monitor()
-            self._port = self._ssh_port()
-            self._guest = Guest(self._port, key, self.explain, lambda: self.alive, slowness)
+            snapshot = self._snapshot(key)
+            if snapshot is None or not self._resume(key, snapshot):
+                self._boot(key, snapshot)
         except BaseException as error:
             self.stop()
             if isinstance(error, GuestError) and not isinstance(error, BootFailed):
@@ -146,9 +146,70 @@ class VM:
         self.boot_seconds = time.monotonic() - began
         return self
 
+    def _snapshot(self, key: paramiko.PKey) -> Snapshot | None:
+        """The snapshot for guests like this one, to be used or made; None if there cannot be."""
+        config = self.config
+        if config.cold or config.verbose_boot or config.accelerator.name != "tcg":
+            return None
+        if config.kernel.tree is not None:
+            return None  # its modules are in a 9p share, and QEMU cannot save one that is in use
+        disk = config.kernel.image.root_disk
+        return Snapshot(
+            [
+                str(disk), str(disk.stat().st_mtime_ns), str(config.kernel.boot_path),
+                f"{config.cpus} CPUs, {config.memory} MiB", *config.kernel_arguments, "and",
+                *config.qemu_arguments, key.get_base64(), Path(__file__).read_text(),
+            ]
+        )  # fmt: skip
+
+    def _boot(self, key: paramiko.PKey, snapshot: Snapshot | None) -> None:
+        slowness = self.config.accelerator.slowness
+        self._child = self._spawn(key)
+        self._console = Console(self._child, self.log, self._on_dead)
+        ready = self._console.wait_for(r"vmtest-init: sshd is up", 30 * slowness)
+        if ready is None:
+            raise self.explain("the guest ended before its sshd was up", BootFailed)
+        self._qmp = self._open_monitor()
+        if snapshot is not None:
+            with suppress(SnapshotError):  # the next one boots too
+                snapshot.save(self._qmp)
+        self._connect(key)
+
+    def _resume(self, key: paramiko.PKey, snapshot: Snapshot) -> bool:
+        """Whether that worked. If not, the snapshot is gone, and all is as before."""
+        if not snapshot.exists:
+            return False
+        try:
+            self._child = self._spawn(key, "-incoming defer")
+            self._console = Console(self._child, self.log, self._on_dead)
+            self._qmp = self._open_monitor()
+            snapshot.load(self._qmp)
+            self._connect(key)
+            # Its clock stood still, and it must not draw the random numbers of its siblings.
+            script = 'date -s "@$1" >/dev/null && echo "$2" >/dev/urandom'
+            self.guest.run("sh", "-c", script, "resume", f"{time.time():.3f}", os.urandom(32).hex())
+        except (GuestError, SnapshotError):
+            snapshot.discard()
+            self._end_qemu()
+            self._dead.clear()
+            self._console = self._guest = self._qmp = None
+            return False
+        return True
+
+    def _connect(self, key: paramiko.PKey) -> None:
+        self._port = self._ssh_port()
+        slowness = self.config.accelerator.slowness
+        self._guest = Guest(self._port, key, self.explain, lambda: self.alive, slowness)
+
     def stop(self) -> None:
         """End the guest, at once and whatever its state; remove all it left."""
         self._stopping.set()
+        self._end_qemu()
+        if self._workdir is not None:
+            shutil.rmtree(self._workdir, ignore_errors=True)
+            self._workdir = None
+
+    def _end_qemu(self) -> None:
         if self._guest is not None:
             self._guest.close()
         if self._qmp is not None:
@@ -159,9 +220,6 @@ class VM:
         self._kill()
         if self._console is not None:
             self._console.join(10)
-        if self._workdir is not None:
-            shutil.rmtree(self._workdir, ignore_errors=True)
-            self._workdir = None
 
     def monitor(self, command: str) -> str:
         """Run a command of QEMU's human monitor, such as ``info usernet``; returns its answer."""
@@ -257,7 +315,7 @@ class VM:
         if self._guest is not None:
             self._guest.close()
 
-    def _spawn(self, key: paramiko.PKey) -> pexpect.spawn[bytes]:
+    def _spawn(self, key: paramiko.PKey, *more: str) -> pexpect.spawn[bytes]:
         assert self._workdir is not None
         config = self.config
         arguments = [
@@ -277,6 +335,7 @@ class VM:
             # has patched (static keys), which ends in an int3 oops now and then.
             *(["-accel tcg,thread=single"] if config.accelerator.name == "tcg" else []),
             *config.qemu_arguments,
+            *more,
         ]
         command = [
             str(Path(sys.executable).parent / "vng"),
@@ -312,7 +371,13 @@ class VM:
 
     def _open_monitor(self) -> QEMUMonitorProtocol:
         assert self._workdir is not None
-        qmp = QEMUMonitorProtocol(str(self._workdir / "qmp"))
+        socket = self._workdir / "qmp"
+        deadline = time.monotonic() + 30 * self.config.accelerator.slowness
+        while not socket.exists():
+            if not self.alive or time.monotonic() > deadline:
+                raise self.explain(f"QEMU did not open its monitor {socket}", BootFailed)
+            time.sleep(0.01)
+        qmp = QEMUMonitorProtocol(str(socket))
         qmp.settimeout(30.0)
         qmp.connect()
         return qmp

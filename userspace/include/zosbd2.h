@@ -12,7 +12,7 @@
  *
  *	zosbd2_open(&control);
  *	zosbd2_params_init(&params);
- *	params.name = "disk";
+ *	params.name = "mydisk";
  *	params.size = 1 << 30;
  *	zosbd2_create(control, &params, &handle);
  *	zosbd2_server_start(control, handle, &ops, ctx, NULL, &server);

@@ -3,17 +3,17 @@
 
 High level: an object with ``read``, ``write`` and ``discard`` becomes a block device::
 
-    with zosbd2.served("disk", 1 << 30, handler, threads=2) as server:
+    with zosbd2.served("mydisk", 1 << 30, handler, threads=2) as server:
         server.wait()
 
 With features it has a volatile cache, and methods for that (see :class:`ExtendedHandler`);
 :func:`reattached` serves a device that exists, after its server died or in its place::
 
     features = zosbd2.Feature.FLUSH | zosbd2.Feature.FUA
-    with zosbd2.served("disk", 1 << 30, handler, features=features) as server:
+    with zosbd2.served("mydisk", 1 << 30, handler, features=features) as server:
         server.wait()
 
-    with zosbd2.reattached("disk", handler, take_over=True) as server:
+    with zosbd2.reattached("mydisk", handler, take_over=True) as server:
         server.wait()
 
 Control: :class:`Control` creates, destroys and describes devices.

@@ -43,15 +43,17 @@ class LastingDisk:
         hold: frozenset[Operation] = frozenset(),
         at: int = 0,
         fate: signal.Signals = signal.SIGKILL,
-        take_over: bool = False,
+        through_node: bool = False,
         wait: bool = True,
     ) -> ServerProcess:
         """A server that has attached, or (without ``wait``) soon will have.
 
+        It has a session, or (``through_node``) the block device open, as classic servers do.
+
         It fetches requests of the kinds in ``hold`` and does not answer them. Amid its request
         number ``at`` (0: none) it sends ``fate`` to itself, and answers afterwards if it lives.
         """
-        server = ServerProcess(lambda say: _serve(self, hold, at, fate, take_over, say))
+        server = ServerProcess(lambda say: serve(self, say, hold, at, fate, through_node))
         self.servers.append(server)
         if wait:
             server.expect("attached")
@@ -143,7 +145,8 @@ class ServerProcess:
 class Succession:
     """Servers that die amid a request, each followed by the next; a context manager.
 
-    Each lives for at most ``longest`` requests. At its end a server stays that does not die.
+    Each lives for at most ``longest`` requests, and after `begin` the first one for two. At its end
+    a server stays that does not die. ``kills`` counts those that died amid a request.
     """
 
     def __init__(self, disk: LastingDisk, rng: Random, longest: int) -> None:
@@ -151,8 +154,11 @@ class Succession:
         self._disk = disk
         self._rng = rng
         self._longest = longest
-        self._over = threading.Event()
-        self._current = self._next()
+        self._next = longest
+        self._replaced: set[int] = set()
+        self._over = False
+        self._lock = threading.Lock()
+        self._current = self._start()
         self._thread = threading.Thread(target=self._succeed, daemon=True)
         self._thread.start()
 
@@ -160,42 +166,54 @@ class Succession:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._over.set()
-        # It may sit there without a request for as long as it likes.
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(self._current.pid, signal.SIGKILL)
+        with self._lock:
+            self._over = True
+            self._replace()
         self._thread.join(_PATIENCE)
         assert not self._thread.is_alive(), "the last server did not start"
 
-    def _next(self) -> ServerProcess:
-        return self._disk.start(at=self._rng.randint(1, self._longest))
+    def begin(self) -> None:
+        """Of the requests that come now, one of the first two is a server's death."""
+        with self._lock:
+            self._next = 2
+            self._replace()
+
+    def _replace(self) -> None:
+        self._replaced.add(self._current.pid)
+        with contextlib.suppress(ProcessLookupError):  # it has just died by itself
+            os.kill(self._current.pid, signal.SIGKILL)
+
+    def _start(self) -> ServerProcess:
+        longest, self._next = self._next, self._longest
+        return self._disk.start(at=self._rng.randint(1, longest))
 
     def _succeed(self) -> None:
         while True:
             self._current.wait()
-            self.kills += 1
-            if self._over.is_set():
-                self._disk.start()
-                return
-            self._current = self._next()
+            with self._lock:
+                if self._current.pid not in self._replaced:
+                    self.kills += 1
+                if self._over:
+                    self._disk.start()
+                    return
+                self._current = self._start()
 
 
 def _say(pipe: int, word: str) -> None:
     os.write(pipe, f"{word}\n".encode())
 
 
-def _serve(
+def serve(
     disk: LastingDisk,
-    hold: frozenset[Operation],
-    at: int,
-    fate: signal.Signals,
-    take_over: bool,
     say: Callable[[str], None],
+    hold: frozenset[Operation] = frozenset(),
+    at: int = 0,
+    fate: signal.Signals = signal.SIGKILL,
+    through_node: bool = False,
 ) -> None:
-    """The child's life: it ends with the device, or when another takes over."""
-    control = zosbd2.Control()
-    session = control.attach(disk.handle, take_over=take_over, timeout_ms=20_000)
-    exchange = zosbd2.Exchange(session, disk.handle)
+    """The child's life, see `LastingDisk.start`: it ends with the device."""
+    endpoint = zosbd2.DeviceNode(NAME) if through_node else zosbd2.Control().attach(disk.handle)
+    exchange = zosbd2.Exchange(endpoint, disk.handle)
     say("attached")
     answer = None
     number = 0
@@ -203,7 +221,7 @@ def _serve(
         message = exchange.call(answer)
         answer = None
         match message:
-            case zosbd2.Gone() | zosbd2.ShutdownWanted():
+            case zosbd2.Gone():
                 os._exit(0)
             case Request():
                 if message.operation in hold:

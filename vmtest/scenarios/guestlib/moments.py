@@ -37,7 +37,7 @@ from .disks import (
 from .lasting import NAME, LastingDisk, Succession, lasting
 from .outcomes import outcome
 
-_KILL, _STOP, _CONT = signal.SIGKILL, signal.SIGSTOP, signal.SIGCONT
+_STOP, _CONT = signal.SIGSTOP, signal.SIGCONT
 _BLKRRPART = 0x125F
 _BLKZEROOUT = 0x127F
 
@@ -176,7 +176,9 @@ def idle() -> Survival:
     """Kill a server that has nothing to do; a request comes before the next server does."""
     with lasting() as disk:
         _fill(disk)
-        disk.start().kill()
+        server = disk.start()
+        wait_until("it waits for a request", lambda: disk.counter("threads") == 1)
+        server.kill()
         wait_until("its death is known", lambda: disk.counter("servers_lost") == 1)
         submitter = reader(NAME, 8 * BLOCK)
         wait_until("the read waits", lambda: disk.counter("queued") == 1)
@@ -212,10 +214,12 @@ def all_of_three() -> Survival:
             "all are fetched",
             lambda: disk.counter("in_flight") == 4 and disk.counter("queued") == 0,
         )
+        # None of them shall get what another one had.
         for server in servers:
-            os.kill(server.pid, _KILL)
+            server.signal(_STOP)
+            server.wait_until_stopped()
         for server in servers:
-            server.wait()
+            server.kill()
         disk.start()
         right = [each.end() for each in submitters] == [
             pattern(number * BLOCK, BLOCK) for number in range(4)
@@ -335,6 +339,7 @@ def in_every_phase_of_a_file_system(
 
         def phase(name: str, *commands: list[str] | Callable[[], object]) -> None:
             before = succession.kills
+            succession.begin()
             for command in commands:
                 if callable(command):
                     command()
@@ -349,7 +354,8 @@ def in_every_phase_of_a_file_system(
             phase("mkfs", [*make, node])
             phase("mount", ["mount", node, where])
             phase("use", lambda: trees.write_tree(f"{where}/tree", 1), ["sync"])
-            phase("umount", ["umount", where])
+            late = Path(where, "late")
+            phase("umount", lambda: late.write_bytes(bytes(100_000)), ["umount", where])
             phase("fsck", [*check, node])
             phase("remount", ["mount", node, where])
             phase("read", lambda: trees.check_tree(f"{where}/tree", 1))
