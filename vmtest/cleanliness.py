@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import Self
 
@@ -15,14 +17,24 @@ _EXPECTED_TAINT = 1 << 12 | 1 << 13
 
 # udev's workers come and go by themselves, the agent may stay; the rest is how this very question
 # is asked.
-_IGNORED = {NAME, "sshd", "sshd-session", "sshd-auth", "(udev-worker)", "systemd-udevd", "ps", "sh"}
+_IGNORED = {
+    NAME,
+    "sshd",
+    "sshd-session",
+    "sshd-auth",
+    "(udev-worker)",
+    "systemd-udevd",
+    "sh",
+    "sort",
+}
 
+# One program only, as each takes its time under emulation. Kernel threads have no /proc/PID/exe.
 _SCRIPT = """
-cat /proc/sys/kernel/tainted
-echo ---; cut -d' ' -f1,2 /proc/mounts
-echo ---; grep -o '^[^ ]* .*(.*O' /proc/modules | cut -d' ' -f1
-echo ---; ls /sys/block
-echo ---; ps -eo ppid=,comm= | while read -r parent name; do [ $parent = 2 ] || echo "$name"; done
+grep "" /proc/sys/kernel/tainted /proc/mounts /proc/modules
+for disk in /sys/block/*; do echo "disk:${disk##*/}"; done
+for exe in /proc/[0-9]*/exe; do
+	[ ! -e "$exe" ] || ! read -r name <"${exe%exe}comm" || echo "program:$name"
+done 2>/dev/null
 """
 
 
@@ -39,13 +51,21 @@ class State:
     @classmethod
     def of(cls, guest: Guest) -> Self:
         """Ask a guest."""
-        output = guest.run("sh", "-c", _SCRIPT).stdout
-        taint, *lists = (part.strip().splitlines() for part in output.split("---\n"))
-        mounts, modules, disks, programs = (
-            frozenset(line.strip() for line in part) for part in lists
+        found: defaultdict[str, list[str]] = defaultdict(list)
+        for line in guest.shell.script(_SCRIPT).splitlines():
+            where, _, what = line.partition(":")
+            found[where].append(what)
+        disks = frozenset(disk for disk in found["disk"] if not disk.startswith(("loop", "ram")))
+        return cls(
+            taint=int(found["/proc/sys/kernel/tainted"][0]) & ~_EXPECTED_TAINT,
+            mounts=frozenset(" ".join(line.split()[:2]) for line in found["/proc/mounts"]),
+            # The flags of those from outside the tree, such as (OE), come last.
+            modules=frozenset(
+                line.split()[0] for line in found["/proc/modules"] if re.search(r"\(.*O", line)
+            ),
+            disks=disks,
+            programs=frozenset(found["program"]) - _IGNORED,
         )
-        disks = frozenset(disk for disk in disks if not disk.startswith(("loop", "ram")))
-        return cls(int(taint[0]) & ~_EXPECTED_TAINT, mounts, modules, disks, programs - _IGNORED)
 
     def changes(self, now: State) -> list[str]:
         """What is there ``now`` that was not there before, in words."""

@@ -28,13 +28,12 @@ class KernelModule:
     def load(self, **parameters: object) -> None:
         """insmod, with module parameters."""
         words = [f"{name}={value}" for name, value in parameters.items()]
-        self._guest.run("insmod", self.path, *words)
+        self._guest.shell.run("insmod", self.path, *words)
 
     def unload(self) -> None:
         """rmmod."""
-        self._guest.run("rmmod", self.name)
+        self._guest.shell.run("rmmod", self.name)
 
     def unload_if_loaded(self) -> None:
         """rmmod, unless the test has done so."""
-        script = '[ ! -e "/sys/module/$1" ] || exec rmmod "$1"'
-        self._guest.run("sh", "-c", script, "unload", self.name)
+        self._guest.shell.script(f"[ ! -e /sys/module/{self.name} ] || rmmod {self.name}")

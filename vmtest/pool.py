@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from vmtest.cleanliness import State
-from vmtest.errors import VmtestError
 from vmtest.vm import VM, VmConfig
 
 Say = Callable[[str], None]
@@ -98,7 +97,7 @@ class _Spare:
     def __init__(self, config: VmConfig, vm: VM) -> None:
         self.config = config
         self.vm = vm
-        self._error: VmtestError | None = None
+        self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._boot, name=f"spare {vm.name}", daemon=True)
         self._thread.start()
 
@@ -118,7 +117,7 @@ class _Spare:
     def _boot(self) -> None:
         try:
             self.vm.start()
-        except VmtestError as error:
+        except BaseException as error:  # for the one who takes it
             self._error = error
 
 

@@ -59,14 +59,14 @@ class Snapshot:
             partial.rename(self._path)
         finally:
             partial.unlink(missing_ok=True)
-            qmp.cmd("cont")
+            _continue(qmp)
         self._make_room()
 
     def load(self, qmp: QEMUMonitorProtocol) -> None:
         """Have a guest go on from it whose QEMU was started with ``-incoming defer``."""
         os.utime(self._path)
         _migrate(qmp, "migrate-incoming", f"exec:cat {shlex.quote(str(self._path))}")
-        qmp.cmd("cont")
+        _continue(qmp)
 
     def discard(self) -> None:
         """Remove it."""
@@ -102,6 +102,19 @@ def _migrate(qmp: QEMUMonitorProtocol, command: str, uri: str) -> None:
                 raise SnapshotError(f"QEMU's {command} failed")
     except (TimeoutError, ExecuteError, OSError) as error:
         raise SnapshotError(f"QEMU's {command}: {error}") from error
+
+
+def _continue(qmp: QEMUMonitorProtocol) -> None:
+    """Let the guest run; the end of a migration is told a moment before that can be."""
+    deadline = time.monotonic() + _TIMEOUT
+    try:
+        while (status := qmp.cmd("query-status")["status"]) in ("inmigrate", "finish-migrate"):  # type: ignore[index]
+            if time.monotonic() > deadline:
+                raise SnapshotError(f"QEMU is still in state {status} after {_TIMEOUT:.0f} s")
+            time.sleep(0.01)
+        qmp.cmd("cont")
+    except (ExecuteError, OSError) as error:
+        raise SnapshotError(f"the guest does not go on: {error}") from error
 
 
 @cache

@@ -6,6 +6,7 @@ from __future__ import annotations
 import itertools
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -287,7 +288,7 @@ class VM:
         """
         mark = f"vmtest: mark {next(self._marks)} {re.sub(r'[^ -~]', '?', word)}"
         since = self.console.position
-        self.guest.write("/dev/kmsg", f"<5>{mark}\n")
+        self.guest.shell.script(f"echo {shlex.quote(f'<5>{mark}')} >/dev/kmsg")
         match = self.console.wait_for(re.escape(mark), 10 * self.guest.slowness, since)
         if match is None:
             raise self.explain("the guest died", GuestLost)
