@@ -379,6 +379,8 @@ void zosbd2_blk_extend(struct zosbd2_device *dev, struct zosbd2_slot *slot)
 	__must_hold(&dev->lock);
 void zosbd2_blk_hand_on(struct zosbd2_device *dev, struct zosbd2_slot *slot)
 	__must_hold(&dev->lock);
+void zosbd2_blk_disown(struct zosbd2_device *dev, struct zosbd2_slot *slot)
+	__must_hold(&dev->lock);
 void zosbd2_blk_doom(struct zosbd2_device *dev, struct zosbd2_slot *slot,
 		     struct list_head *ending) __must_hold(&dev->lock);
 void zosbd2_blk_end_doomed(struct zosbd2_device *dev, struct list_head *ending);
@@ -392,6 +394,11 @@ u32 zosbd2_response_op(struct request *rq);
 bool zosbd2_copy_request(struct zosbd2_device *dev, struct zosbd2_slot *slot,
 			 char __user *buf);
 bool zosbd2_copy_from_server(struct request *rq, void __user *data);
+
+/* zosbd2_answer.c */
+int zosbd2_answer(struct zosbd2_device *dev, struct zosbd2_server *server,
+		  const struct zosbd2_head *head,
+		  const struct zosbd2_tail *tail, void __user *data);
 
 /* zosbd2_serve.c */
 int zosbd2_serve(struct zosbd2_device *dev, struct zosbd2_session *session,
@@ -410,11 +417,13 @@ void zosbd2_server_put(struct zosbd2_server *server);
 void zosbd2_server_detach(struct zosbd2_server *server);
 void zosbd2_servers_detach(struct zosbd2_device *dev, enum zosbd2_which which,
 			   const void *what);
+int zosbd2_server_init(void);
+void zosbd2_server_exit(void);
+
+/* zosbd2_takeover.c */
 int zosbd2_servers_retire(struct zosbd2_device *dev,
 			  struct zosbd2_session *successor,
 			  unsigned int timeout_ms);
-int zosbd2_server_init(void);
-void zosbd2_server_exit(void);
 
 /* zosbd2_watch.c */
 void zosbd2_watch_start(struct zosbd2_server *server)

@@ -277,6 +277,22 @@ void zosbd2_blk_hand_on(struct zosbd2_device *dev, struct zosbd2_slot *slot)
 }
 
 /**
+ * zosbd2_blk_disown - stop copying: the request is with its server
+ * @dev: the device, dev->lock held
+ * @slot: owned by the caller
+ */
+void zosbd2_blk_disown(struct zosbd2_device *dev, struct zosbd2_slot *slot)
+{
+	if (slot->server->attached) {
+		slot->state = ZOSBD2_SLOT_FETCHED;
+		return;
+	}
+	/* Its server closed the device while one of its threads copied. */
+	zosbd2_blk_hand_on(dev, slot);
+	wake_up(&dev->wait);
+}
+
+/**
  * zosbd2_blk_doom - take a request that is to fail
  * @dev: the device, dev->lock held
  * @slot: queued or fetched

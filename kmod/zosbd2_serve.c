@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * zosbd2: DEVICE_OPERATION: take an answer, wait, hand out a request.
+ * zosbd2: DEVICE_OPERATION: take an answer, wait, hand out a request.  How an
+ * answer is taken is in zosbd2_answer.c.
  *
  * A thread owns a request only while it copies between the request's pages
  * and the server's buffer, and it copies with page faults disabled.  When a
@@ -11,7 +12,6 @@
  *
  * Nothing here may wait for I/O to make memory free, the I/O could be ours.
  */
-#include <linux/nospec.h>
 #include <linux/pagemap.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
@@ -19,149 +19,6 @@
 
 #include "zosbd2.h"
 #include "zosbd2_trace.h"
-
-static struct zosbd2_slot *zosbd2_find_fetched(struct zosbd2_device *dev,
-					       u32 id)
-	__must_hold(&dev->lock)
-{
-	u32 tag = id & ((1U << dev->tag_bits) - 1);
-	struct zosbd2_slot *slot;
-
-	if (tag >= dev->queue_depth)
-		return NULL;
-	slot = &dev->slots[array_index_nospec(tag, dev->queue_depth)];
-	if (slot->state != ZOSBD2_SLOT_FETCHED || slot->id != id)
-		return NULL;
-	return slot;
-}
-
-/*
- * A response that says nothing about its length is one of a server that wrote
- * or discarded everything: only a read has data that must be there.
- */
-static bool zosbd2_length_fits(struct request *rq, u64 total_length)
-{
-	if (total_length == blk_rq_bytes(rq))
-		return true;
-	return req_op(rq) != REQ_OP_READ && !total_length;
-}
-
-/* Stop copying: the request is with its server, if that is still there. */
-static void zosbd2_disown(struct zosbd2_device *dev, struct zosbd2_slot *slot)
-	__must_hold(&dev->lock)
-{
-	if (slot->server->attached) {
-		slot->state = ZOSBD2_SLOT_FETCHED;
-		return;
-	}
-	/* Its server closed the device while one of its threads copied. */
-	zosbd2_blk_hand_on(dev, slot);
-	wake_up(&dev->wait);
-}
-
-/*
- * Copy the data of a read into the pages of its request, and end it.  Called
- * with dev->lock held, returns without it.  Returns false if the buffer's
- * pages were not there: then the request is with @server.
- */
-static bool zosbd2_finish_read(struct zosbd2_device *dev,
-			       struct zosbd2_server *server,
-			       struct zosbd2_slot *slot, void __user *data)
-	__releases(&dev->lock)
-{
-	bool copied;
-
-	/* Another process may have fetched it. */
-	zosbd2_blk_take_away(dev, slot);
-	slot->server = server;
-	slot->state = ZOSBD2_SLOT_OWNED;
-	spin_unlock(&dev->lock);
-
-	pagefault_disable();
-	copied = zosbd2_copy_from_server(slot->rq, data);
-	pagefault_enable();
-
-	spin_lock(&dev->lock);
-	if (copied || slot->doomed) {
-		trace_zosbd2_answered(dev->handle_id, slot->id, 0);
-		zosbd2_blk_end(dev, slot,
-			       slot->doomed ? BLK_STS_IOERR : BLK_STS_OK);
-		return true;
-	}
-	zosbd2_disown(dev, slot);
-	spin_unlock(&dev->lock);
-	return false;
-}
-
-/* What a server may blame; any other error is one of I/O. */
-static blk_status_t zosbd2_status(const struct request *rq, s32 error)
-{
-	switch (error) {
-	case 0:
-		return BLK_STS_OK;
-	case -ENOSPC:
-		return BLK_STS_NOSPC;
-	case -EOPNOTSUPP:
-		/* fsync() takes this for a device that needs no flush. */
-		if (req_op(rq) == REQ_OP_FLUSH)
-			return BLK_STS_IOERR;
-		return BLK_STS_NOTSUPP;
-	default:
-		return BLK_STS_IOERR;
-	}
-}
-
-/*
- * Take an answer.  An operation id that names no request that is with a
- * server is no error: the answer came late, or a second time.  On an error
- * the request stays with the server.
- */
-static int zosbd2_answer(struct zosbd2_device *dev,
-			 struct zosbd2_server *server,
-			 const struct zosbd2_head *head,
-			 const struct zosbd2_tail *tail, void __user *data)
-{
-	struct zosbd2_slot *slot;
-	struct request *rq;
-	unsigned int bytes;
-
-	for (;;) {
-		spin_lock(&dev->lock);
-		slot = zosbd2_find_fetched(dev, tail->operation_id);
-		if (!slot) {
-			dev->stats.late_answers++;
-			spin_unlock(&dev->lock);
-			return 0;
-		}
-		rq = slot->rq;
-		bytes = blk_rq_bytes(rq);
-		if (head->header.operation != zosbd2_response_op(rq) ||
-		    (!tail->error &&
-		     !zosbd2_length_fits(rq, head->response.total_length))) {
-			spin_unlock(&dev->lock);
-			return -EINVAL;
-		}
-		if (tail->error || req_op(rq) != REQ_OP_READ) {
-			trace_zosbd2_answered(dev->handle_id, slot->id,
-					      tail->error);
-			zosbd2_blk_end(dev, slot,
-				       zosbd2_status(rq, tail->error));
-			return 0;
-		}
-		if (!access_ok(data, bytes)) {
-			spin_unlock(&dev->lock);
-			return -EFAULT;
-		}
-		if (zosbd2_finish_read(dev, server, slot, data))
-			return 0;
-
-		if (fault_in_readable(data, bytes))
-			return -EFAULT;
-		if (fatal_signal_pending(current))
-			return -EINTR;
-		cond_resched();
-	}
-}
 
 /*
  * A hand-out that failed may have overwritten the answer that the call came
@@ -217,7 +74,7 @@ static size_t zosbd2_hand_out(struct zosbd2_device *dev,
 		trace_zosbd2_fetched(dev->handle_id, slot->id, slot->rq);
 		if (slot->handed_on)
 			zosbd2_blk_extend(dev, slot);
-		zosbd2_disown(dev, slot);
+		zosbd2_blk_disown(dev, slot);
 		spin_unlock(&dev->lock);
 		return 0;
 	}

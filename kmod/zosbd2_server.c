@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * zosbd2: the processes that serve a device: how they come, die and retire.
+ * zosbd2: the processes that serve a device: how they come and go.
  *
  * A server is a process with an address space, together with what it serves
  * through: a session, or the block device.  It is attached by its first call,
@@ -26,13 +26,7 @@
  * counts the attachment, the watch and each call; who drops the last one calls
  * mmu_notifier_put().  A server holds a reference to its device.
  *
- * Take-over: all servers but the successor are retired: they keep what they
- * have fetched, and get nothing new.  Their threads wait on dev->retired_wait
- * so that they do not swallow the wake-up of a request, and so does the
- * successor until nothing is with a retired server.  Then they are retired for
- * good, whatever becomes of the successor; if it gives up before, they serve
- * again.  Take-overs have numbers and follow one another: only what the one
- * under way has retired can be made to serve again.
+ * How one takes over from others that live is in zosbd2_takeover.c.
  */
 #include <linux/jiffies.h>
 #include <linux/mmu_notifier.h>
@@ -363,103 +357,6 @@ void zosbd2_servers_detach(struct zosbd2_device *dev, enum zosbd2_which which,
 			zosbd2_server_put(found);
 		}
 	} while (found);
-}
-
-/* Begin a take-over, unless another one is under way. */
-static bool zosbd2_retire(struct zosbd2_device *dev,
-			  struct zosbd2_session *successor)
-{
-	struct zosbd2_session *session;
-	struct zosbd2_server *server;
-
-	spin_lock(&dev->lock);
-	if (dev->take_over) {
-		spin_unlock(&dev->lock);
-		return false;
-	}
-	WRITE_ONCE(dev->take_over, ++dev->take_overs);
-	list_for_each_entry(server, &dev->servers, node)
-		if (!server->retired_by)
-			WRITE_ONCE(server->retired_by, dev->take_over);
-	list_for_each_entry(session, &dev->sessions, node)
-		if (!session->retired_by)
-			session->retired_by = dev->take_over;
-	/* Another one, which it had to wait for, may have retired it. */
-	successor->retired_by = 0;
-	dev->lost = false;
-	spin_unlock(&dev->lock);
-	wake_up_all(&dev->wait);
-	return true;
-}
-
-/* Let those serve again that the take-over under way has retired. */
-static void zosbd2_unretire(struct zosbd2_device *dev)
-{
-	struct zosbd2_session *session;
-	struct zosbd2_server *server;
-
-	spin_lock(&dev->lock);
-	list_for_each_entry(server, &dev->servers, node)
-		if (server->retired_by == dev->take_over)
-			WRITE_ONCE(server->retired_by, 0);
-	list_for_each_entry(session, &dev->sessions, node)
-		if (session->retired_by == dev->take_over)
-			session->retired_by = 0;
-	spin_unlock(&dev->lock);
-}
-
-static void zosbd2_end_take_over(struct zosbd2_device *dev)
-{
-	spin_lock(&dev->lock);
-	WRITE_ONCE(dev->take_over, 0);
-	spin_unlock(&dev->lock);
-	wake_up_all(&dev->retired_wait);
-}
-
-static bool zosbd2_retired_are_idle(struct zosbd2_device *dev)
-{
-	struct zosbd2_slot *slot;
-	bool idle = true;
-	unsigned int i;
-
-	spin_lock(&dev->lock);
-	for (i = 0; idle && i < dev->queue_depth; i++) {
-		slot = &dev->slots[i];
-		idle = !slot->server || !slot->server->retired_by;
-	}
-	spin_unlock(&dev->lock);
-	return idle;
-}
-
-/**
- * zosbd2_servers_retire - have all servers but one hand in what they have
- * @dev: the device
- * @successor: whose servers stay; none has made a call yet
- * @timeout_ms: how long that may take, together with take-overs before
- *
- * Return: 0; -ETIMEDOUT or -EINTR, and then all is as before; -ENOENT when the
- * device is gone.
- */
-int zosbd2_servers_retire(struct zosbd2_device *dev,
-			  struct zosbd2_session *successor,
-			  unsigned int timeout_ms)
-{
-	long left;
-
-	left = wait_event_interruptible_timeout(dev->retired_wait,
-						zosbd2_retire(dev, successor),
-						msecs_to_jiffies(timeout_ms));
-	if (left > 0) {
-		left = wait_event_interruptible_timeout(dev->retired_wait,
-							zosbd2_retired_are_idle(dev),
-							left);
-		if (left <= 0)
-			zosbd2_unretire(dev);
-		zosbd2_end_take_over(dev);
-	}
-	if (left <= 0)
-		return left ? -EINTR : -ETIMEDOUT;
-	return READ_ONCE(dev->gone) ? -ENOENT : 0;
 }
 
 /**

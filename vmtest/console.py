@@ -21,6 +21,12 @@ from vmtest.klog import LogParser, Report
 _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[@-_])|\r|\x00")
 
 
+# Seconds without output after which a report that has begun is taken for complete, and for which
+# one is waited for at most.
+_QUIET = 0.5
+_REPORT_TIMEOUT = 20.0
+
+
 class Console:
     """What the guest prints on its serial port, from the first byte on.
 
@@ -65,8 +71,16 @@ class Console:
             return found
 
     def settle(self) -> None:
-        """End the report that is being printed, if there is one: nothing more will follow."""
+        """End the report that is being printed, if there is one, when nothing more follows.
+
+        A mark in the log does not tell that: another processor may print the rest behind it.
+        """
+        deadline = time.monotonic() + _REPORT_TIMEOUT
         with self._changed:
+            while self._parser.pending and not self.ended and time.monotonic() < deadline:
+                seen = len(self._text)
+                if not self._changed.wait_for(lambda: len(self._text) > seen or self.ended, _QUIET):  # noqa: B023
+                    break
             self._reports += self._parser.flush()
 
     def wait_for(self, pattern: str, timeout: float, since: int = 0) -> re.Match[str] | None:

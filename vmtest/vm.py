@@ -22,6 +22,7 @@ from typing import Self
 import paramiko
 import pexpect
 from qemu.qmp.legacy import QEMUMonitorProtocol
+from qemu.qmp.protocol import ConnectError
 
 from vmtest import sweep
 from vmtest.accel import Accelerator
@@ -374,14 +375,18 @@ class VM:
         assert self._workdir is not None
         socket = self._workdir / "qmp"
         deadline = time.monotonic() + 30 * self.config.accelerator.slowness
-        while not socket.exists():
-            if not self.alive or time.monotonic() > deadline:
-                raise self.explain(f"QEMU did not open its monitor {socket}", BootFailed)
-            time.sleep(0.01)
-        qmp = QEMUMonitorProtocol(str(socket))
-        qmp.settimeout(30.0)
-        qmp.connect()
-        return qmp
+        while True:
+            qmp = QEMUMonitorProtocol(str(socket))
+            qmp.settimeout(30.0)
+            try:
+                qmp.connect()
+                return qmp
+            except (ConnectError, OSError) as error:
+                # QEMU has not come as far as to listen.
+                if not self.alive or time.monotonic() > deadline:
+                    message = f"QEMU did not open its monitor {socket}: {error}"
+                    raise self.explain(message, BootFailed) from error
+            time.sleep(0.02)
 
     def _ssh_port(self) -> int:
         """The port that QEMU chose for the guest's port 22."""
