@@ -27,6 +27,7 @@ import pexpect
 from rich.table import Table
 
 from vmtest.errors import BootFailed
+from vmtest.kernels import Kernel
 from vmtest.vm import VM, VmConfig
 
 # A plain boot that takes longer hangs: QEMU 7.2 with a thread per vCPU does that now and then on a
@@ -110,7 +111,7 @@ def _boot_plain(config: VmConfig) -> float:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command = [
-        str(programs / "vng"), "--run", str(config.kernel.boot_path),
+        str(programs / "vng"), "--run", str(_plain_kernel(config.kernel)),
         "--root-disk", str(config.kernel.image.root_disk), "--root-fstype", "ext4",
         "--user", "root", "--cpus", str(config.cpus), "--memory", f"{config.memory}M",
         "--ssh-tcp", "--ssh", str(port), "--force-9p",
@@ -139,6 +140,13 @@ def _boot_plain(config: VmConfig) -> float:
         child.wait()
         reader.join(10)
         shutil.rmtree(home, ignore_errors=True)
+
+
+def _plain_kernel(kernel: Kernel) -> Path:
+    """The kernel beside all of its modules: virtme-ng's own init wants more of them than ours."""
+    if kernel.tree is not None:
+        return kernel.tree
+    return kernel.image.root / "boot" / f"vmlinuz-{kernel.release}"
 
 
 def _drain(child: pexpect.spawn[bytes]) -> None:
