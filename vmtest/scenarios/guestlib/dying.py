@@ -109,6 +109,8 @@ def last_closer(policy: str) -> dict[str, object]:
             server.wait()
             seconds = time.monotonic() - began
             disk.start(through_node=True)
+            # A classic server is one from its first call on; until then all fails.
+            wait_until("it serves", lambda: disk.counter("servers") == 1)
             return {"promptly": seconds < PROMPTLY, "usable": outcome(reader(NAME, 0).end)}
         wait_until("it writes back", lambda: disk.counter("queued") > 0)
         disk.start(through_node=True)
