@@ -97,7 +97,7 @@ def zosbd2_module(kernel: Kernel, say: Say = nobody_listens) -> Built:
 
 
 def zosbd2_userspace(image: Image, say: Say = nobody_listens) -> Built:
-    """The library and programs of this repository, below ``path/root/usr``."""
+    """The library and programs of this repository, in ``usr`` below the folder ``root``."""
     return userspace(image, [TOP / "userspace", TOP / "kmod/uapi"], "userspace", "/usr", say)
 
 
