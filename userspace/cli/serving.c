@@ -5,14 +5,14 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-#include "failure.h"
-
+/* How long a device may be open (udev looks into each) before it is in use. */
+#define PATIENCE_MS 3000
 /* How often an unforced destroy is tried again in PATIENCE_MS. */
 #define RETRY_MS 50
 
@@ -23,7 +23,7 @@ void stay_in_memory(void)
 }
 
 /* Signals are read from a descriptor, so that they can be polled for. */
-int serving_watch_signals(struct serving *serving)
+enum exit_status serving_watch_signals(struct serving *serving)
 {
 	sigset_t signals;
 
@@ -31,11 +31,15 @@ int serving_watch_signals(struct serving *serving)
 	sigaddset(&signals, SIGINT);
 	sigaddset(&signals, SIGTERM);
 	sigaddset(&signals, SIGHUP);
-	if (sigprocmask(SIG_BLOCK, &signals, NULL) < 0)
-		return -errno;
-	serving->signal_fd = signalfd(-1, &signals,
-				      SFD_CLOEXEC | SFD_NONBLOCK);
-	return serving->signal_fd < 0 ? -errno : 0;
+	serving->signal_fd = -1;
+	if (sigprocmask(SIG_BLOCK, &signals, NULL) == 0)
+		serving->signal_fd = signalfd(-1, &signals,
+					      SFD_CLOEXEC | SFD_NONBLOCK);
+	if (serving->signal_fd >= 0)
+		return STATUS_OK;
+	fprintf(stderr, "%s: cannot watch for signals: %s\n",
+		program_invocation_short_name, strerror(errno));
+	return STATUS_FAILED;
 }
 
 enum event { EVENT_NONE, EVENT_SIGNAL, EVENT_ENDED };
@@ -130,4 +134,16 @@ int serving_until_the_end(struct serving *serving, enum zosbd2_end *end)
 	error = zosbd2_server_join(serving->server);
 	serving->server = NULL;
 	return error;
+}
+
+enum exit_status destroy_by_name(struct zosbd2_control *control,
+				 const char *name, bool force)
+{
+	const uint32_t flags = force ? ZOSBD2_DESTROY_FORCE : 0;
+	const int error = zosbd2_destroy_by_name(control, name, flags,
+						 PATIENCE_MS);
+
+	return error ? report_failure(ZOSBD2_ATTEMPT_DESTROY, error, "destroy",
+				      name) :
+		       STATUS_OK;
 }

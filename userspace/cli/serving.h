@@ -3,12 +3,11 @@
 #ifndef ZOSBD2_CLI_SERVING_H
 #define ZOSBD2_CLI_SERVING_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
+#include "failure.h"
 #include "zosbd2.h"
-
-/* How long a device may be open (udev looks into each) before it is in use. */
-#define PATIENCE_MS 3000
 
 struct serving {
 	struct zosbd2_control *control;
@@ -19,10 +18,11 @@ struct serving {
 };
 
 /*
- * Have SIGINT, SIGTERM and SIGHUP read from a descriptor: 0 or -errno.  To be
- * called before the device exists, so that none of them leaves it behind.
+ * Have SIGINT, SIGTERM and SIGHUP read from a descriptor; says on stderr if
+ * that is not possible.  To be called before the device exists, so that none
+ * of them leaves it behind.
  */
-int serving_watch_signals(struct serving *serving);
+enum exit_status serving_watch_signals(struct serving *serving);
 
 /*
  * Wait for the end of the server, and free it.  A signal destroys the device
@@ -30,6 +30,10 @@ int serving_watch_signals(struct serving *serving);
  * zosbd2_server_join(); *end tells why it ended.
  */
 int serving_until_the_end(struct serving *serving, enum zosbd2_end *end);
+
+/* Destroy a device that another process serves; says on stderr if not. */
+enum exit_status destroy_by_name(struct zosbd2_control *control,
+				 const char *name, bool force);
 
 /*
  * Keep the server itself from being paged out: paging it in again could need

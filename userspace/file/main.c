@@ -67,7 +67,7 @@ static enum exit_status new_size(const struct target *target,
 	error = backing_size(&target->backing, &has);
 	if (error)
 		return complain(target->path, error);
-	*size = options->wishes.size ? options->wishes.size : has;
+	*size = options->server.wishes.size ? options->server.wishes.size : has;
 	if (*size % 4096 || *size < MEBIBYTES_4) {
 		fprintf(stderr,
 			"%s: cannot serve %s: its size of %llu bytes is less than 4M or no multiple of 4096; give a --size to make it longer\n",
@@ -90,7 +90,7 @@ static enum exit_status new_size(const struct target *target,
 
 static bool is_adopting(const struct options *options)
 {
-	return options->reattach || options->take_over;
+	return options->server.reattach || options->server.take_over;
 }
 
 /* The old server has gone, but something else has the file. */
@@ -129,7 +129,7 @@ static enum exit_status serve(struct serving *serving,
 			program_invocation_short_name, serving->name,
 			strerror(-error));
 	printf("ready: /dev/%s, %llu bytes of %s, threads %u\n", serving->name,
-	       (unsigned long long)size, target->path, options->threads);
+	       (unsigned long long)size, target->path, options->server.threads);
 	fflush(stdout);
 
 	error = serving_until_the_end(serving, &end);
@@ -162,9 +162,9 @@ static enum exit_status serve_new(struct serving *serving,
 	if (status != STATUS_OK)
 		return status;
 	params.name = options->name;
-	params.timeout_seconds = options->wishes.timeout_seconds;
-	params.recovery = options->wishes.recovery > 0 ?
-				  (uint32_t)options->wishes.recovery :
+	params.timeout_seconds = options->server.wishes.timeout_seconds;
+	params.recovery = options->server.wishes.recovery > 0 ?
+				  (uint32_t)options->server.wishes.recovery :
 				  ZOSBD2_RECOVER_WAIT;
 	params.features = options->read_only ? ZOSBD2_DEVICE_READ_ONLY :
 					       DURABLE;
@@ -245,13 +245,13 @@ static enum exit_status serve_existing(struct serving *serving,
 	int error;
 
 	status = adopt_find(serving->control, options->name,
-			    options->take_over, &info);
+			    options->server.take_over, &info);
 	if (status == STATUS_OK)
 		status = check_features(&info, options);
 	if (status != STATUS_OK)
 		return status;
 	serving->handle = info.handle;
-	error = options->take_over ? 0 :
+	error = options->server.take_over ? 0 :
 				     target_claim(target, CLAIM_PATIENCE_MS);
 	if (!error)
 		error = backing_size(&target->backing, &has);
@@ -260,8 +260,8 @@ static enum exit_status serve_existing(struct serving *serving,
 	/* Of a block device a part may be served. */
 	if (target->backing.is_block_device && has > info.size)
 		has = info.size;
-	status = adopt_check(&info, &options->wishes, target->path, has);
-	if (status == STATUS_OK && options->take_over && info.servers)
+	status = adopt_check(&info, &options->server.wishes, target->path, has);
+	if (status == STATUS_OK && options->server.take_over && info.servers)
 		status = check_living(serving, options, target);
 	if (status != STATUS_OK)
 		return status;
@@ -282,36 +282,19 @@ static enum exit_status open_and_serve(struct zosbd2_control *control,
 
 	error = target_open(&target, options->path, options->read_only,
 			    options->direct,
-			    options->wishes.size && !exists &&
+			    options->server.wishes.size && !exists &&
 				    !options->read_only);
 	if (error)
 		return complain(options->path, error);
 	stay_in_memory();
-	error = serving_watch_signals(&serving);
-	if (error) {
-		fprintf(stderr, "%s: cannot watch for signals: %s\n",
-			program_invocation_short_name, strerror(-error));
-		target_close(&target);
-		return STATUS_FAILED;
+	status = serving_watch_signals(&serving);
+	if (status == STATUS_OK) {
+		status = exists ? serve_existing(&serving, options, &target) :
+				  serve_new(&serving, options, &target);
+		close(serving.signal_fd);
 	}
-	status = exists ? serve_existing(&serving, options, &target) :
-			  serve_new(&serving, options, &target);
-	close(serving.signal_fd);
 	target_close(&target);
 	return status;
-}
-
-static enum exit_status destroy(struct zosbd2_control *control,
-				const struct options *options)
-{
-	const uint32_t flags = options->force ? ZOSBD2_DESTROY_FORCE : 0;
-	const int error = zosbd2_destroy_by_name(control, options->name, flags,
-						 PATIENCE_MS);
-
-	if (error)
-		return report_failure(ZOSBD2_ATTEMPT_DESTROY, error, "destroy",
-				      options->name);
-	return STATUS_OK;
 }
 
 int main(int argc, char **argv)
@@ -327,7 +310,8 @@ int main(int argc, char **argv)
 	if (error)
 		return report_failure(ZOSBD2_ATTEMPT_OPEN, error, "open",
 				      "/dev/zosbd2ctl");
-	status = options.destroy ? destroy(control, &options) :
+	status = options.server.destroy ? destroy_by_name(control, options.name,
+							 options.server.force) :
 				   open_and_serve(control, &options);
 	zosbd2_close(control);
 	return status;

@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "options.h"
 
-#include <getopt.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "arguments.h"
 #include "zosbd2.h"
 
 static const char help[] =
@@ -44,32 +42,16 @@ static const char help[] =
 	"\n" EXIT_STATUS_HELP;
 
 enum {
-	OPTION_READ_ONLY = 256,
+	OPTION_READ_ONLY = OPTION_OWN,
 	OPTION_DIRECT,
-	OPTION_PARTITIONS,
-	OPTION_TIMEOUT,
-	OPTION_RECOVERY,
-	OPTION_REATTACH,
-	OPTION_TAKE_OVER,
-	OPTION_VERSION
+	OPTION_PARTITIONS
 };
 
 static const struct option long_options[] = {
-	{ "name", required_argument, NULL, 'n' },
-	{ "size", required_argument, NULL, 's' },
 	{ "read-only", no_argument, NULL, OPTION_READ_ONLY },
 	{ "direct", no_argument, NULL, OPTION_DIRECT },
 	{ "partitions", no_argument, NULL, OPTION_PARTITIONS },
-	{ "threads", required_argument, NULL, 't' },
-	{ "timeout", required_argument, NULL, OPTION_TIMEOUT },
-	{ "recovery", required_argument, NULL, OPTION_RECOVERY },
-	{ "reattach", no_argument, NULL, OPTION_REATTACH },
-	{ "take-over", no_argument, NULL, OPTION_TAKE_OVER },
-	{ "destroy", no_argument, NULL, 'd' },
-	{ "force", no_argument, NULL, 'f' },
-	{ "help", no_argument, NULL, 'h' },
-	{ "version", no_argument, NULL, OPTION_VERSION },
-	{ NULL, 0, NULL, 0 },
+	SERVER_OPTIONS
 };
 
 static enum exit_status set_name(struct options *options, const char *name,
@@ -95,99 +77,58 @@ static enum exit_status name_from_path(struct options *options)
 					     strlen(base));
 }
 
-static enum exit_status check(struct options *options)
+static enum exit_status take(void *own, int option)
 {
-	if (options->force && !options->destroy)
-		return report_usage("--force only goes with --destroy");
-	if (!options->path && !(options->destroy && *options->name))
-		return report_usage(options->destroy ?
-					    "destroy which device? give --name or FILE" :
-					    "no FILE given");
-	if (options->reattach && options->take_over)
-		return report_usage("--reattach is for a device without a server, --take-over for one that has one: give one of them");
-	return *options->name ? STATUS_OK : name_from_path(options);
-}
-
-/* An option without a value of its own. */
-static bool *flag_of(struct options *options, int option)
-{
-	switch (option) {
-	case OPTION_READ_ONLY:
-		return &options->read_only;
-	case OPTION_DIRECT:
-		return &options->direct;
-	case OPTION_PARTITIONS:
-		return &options->partitions;
-	case OPTION_REATTACH:
-		return &options->reattach;
-	case OPTION_TAKE_OVER:
-		return &options->take_over;
-	case 'd':
-		return &options->destroy;
-	case 'f':
-		return &options->force;
-	default:
-		return NULL;
-	}
-}
-
-static enum exit_status read_option(struct options *options, int option)
-{
-	uint32_t recovery;
-	enum exit_status status;
-	bool *flag;
+	struct options *options = own;
 
 	switch (option) {
 	case 'n':
 		return set_name(options, optarg, strlen(optarg));
-	case 's':
-		return read_size(&options->wishes.size, optarg);
-	case 't':
-		return read_threads(&options->threads, optarg);
-	case OPTION_TIMEOUT:
-		return read_timeout(&options->wishes.timeout_seconds, optarg);
-	case OPTION_RECOVERY:
-		status = read_recovery(&recovery, optarg);
-		if (status == STATUS_OK)
-			options->wishes.recovery = recovery;
-		return status;
-	default:
-		flag = flag_of(options, option);
-		if (!flag)
-			return STATUS_USAGE;
-		*flag = true;
+	case OPTION_READ_ONLY:
+		options->read_only = true;
 		return STATUS_OK;
+	case OPTION_DIRECT:
+		options->direct = true;
+		return STATUS_OK;
+	case OPTION_PARTITIONS:
+		options->partitions = true;
+		return STATUS_OK;
+	default:
+		return STATUS_USAGE;
 	}
+}
+
+/* FILE, and the name if that follows from it. */
+static enum exit_status take_file(struct options *options, int argc,
+				  char **argv)
+{
+	const bool destroy = options->server.destroy;
+
+	if (optind < argc)
+		options->path = argv[optind++];
+	if (optind < argc)
+		return report_usage("unexpected argument \"%s\"",
+				    argv[optind]);
+	if (!options->path && !(destroy && *options->name))
+		return report_usage(destroy ? "destroy which device? give --name or FILE" :
+					      "no FILE given");
+	return *options->name ? STATUS_OK : name_from_path(options);
 }
 
 bool options_read(struct options *options, int argc, char **argv,
 		  enum exit_status *status)
 {
-	int option;
-
-	*options = (struct options){
-		.threads = default_threads(),
-		.wishes.recovery = -1,
+	static const struct server_command command = {
+		.program = "zosbd2_file",
+		.help = help,
+		.options = long_options,
+		.take = take,
 	};
-	*status = STATUS_OK;
-	while ((option = getopt_long(argc, argv, "n:s:t:dfh", long_options,
-				     NULL)) != -1) {
-		if (option == 'h') {
-			fputs(help, stdout);
-			return false;
-		}
-		if (option == OPTION_VERSION) {
-			printf("zosbd2_file %s\n", zosbd2_version());
-			return false;
-		}
-		*status = read_option(options, option);
-		if (*status != STATUS_OK)
-			return false;
-	}
-	if (optind < argc)
-		options->path = argv[optind++];
-	*status = optind < argc ? report_usage("unexpected argument \"%s\"",
-					       argv[optind]) :
-				  check(options);
+
+	*options = (struct options){ 0 };
+	if (!server_options_read(&command, &options->server, options, argc,
+				 argv, status))
+		return false;
+	*status = take_file(options, argc, argv);
 	return *status == STATUS_OK;
 }

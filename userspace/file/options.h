@@ -4,23 +4,18 @@
 #define ZOSBD2_FILE_OPTIONS_H
 
 #include <stdbool.h>
-#include <stdint.h>
 
-#include "adopt.h"
 #include "failure.h"
+#include "server_options.h"
+#include "zosbd2.h"
 
 struct options {
+	struct server_options server;
 	const char *path;	/* NULL: only with destroy */
 	char name[ZOSBD2_NAME_SIZE];
-	struct wishes wishes;	/* size, time-out and recovery policy */
-	uint32_t threads;
 	bool read_only;
 	bool direct;
 	bool partitions;
-	bool reattach;		/* to a device whose server died */
-	bool take_over;		/* from a living server */
-	bool destroy;		/* instead of serving */
-	bool force;
 };
 
 /* As in the RAM disk: false if *status says all. */

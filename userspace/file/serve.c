@@ -61,8 +61,8 @@ int serve_start(struct serving *serving, struct target *target,
 	ops.write_zeroes = serve_write_zeroes;
 	ops.attached = attached;
 	zosbd2_server_options_init(&server_options);
-	server_options.threads = options->threads;
-	if (options->take_over)
+	server_options.threads = options->server.threads;
+	if (options->server.take_over)
 		server_options.flags = ZOSBD2_SERVER_TAKE_OVER;
 	return zosbd2_server_start(serving->control, serving->handle, &ops,
 				   target, &server_options, &serving->server);

@@ -110,21 +110,21 @@ static enum exit_status serve(struct serving *serving,
 	ops.discard = serve_discard;
 	ops.attached = attached;
 	zosbd2_server_options_init(&server_options);
-	server_options.threads = options->threads;
-	if (options->take_over)
+	server_options.threads = options->server.threads;
+	if (options->server.take_over)
 		server_options.flags = ZOSBD2_SERVER_TAKE_OVER;
 
 	error = zosbd2_server_start(serving->control, serving->handle, &ops,
 				    store, &server_options, &serving->server);
 	if (error) {
-		give_up(serving, options->reattach || options->take_over);
+		give_up(serving, options->server.reattach || options->server.take_over);
 		if (error == -EWOULDBLOCK)
 			return complain(options->name, error);
 		return report_failure(ZOSBD2_ATTEMPT_SERVE, error, "serve",
 				      options->name);
 	}
 	printf("ready: /dev/%s, %llu bytes, threads %u, time-out %u s\n",
-	       options->name, (unsigned long long)info->size, options->threads,
+	       options->name, (unsigned long long)info->size, options->server.threads,
 	       info->timeout_ms / 1000);
 	fflush(stdout);
 
@@ -153,9 +153,9 @@ static enum exit_status create_and_serve(struct serving *serving,
 	zosbd2_params_init(&params);
 	params.name = options->name;
 	params.size = size;
-	params.timeout_seconds = options->wishes.timeout_seconds;
-	if (options->wishes.recovery > 0)
-		params.recovery = (uint32_t)options->wishes.recovery;
+	params.timeout_seconds = options->server.wishes.timeout_seconds;
+	if (options->server.wishes.recovery > 0)
+		params.recovery = (uint32_t)options->server.wishes.recovery;
 	error = zosbd2_create(serving->control, &params, &serving->handle);
 	if (error) {
 		store->kind->forget(store);
@@ -175,7 +175,7 @@ static enum exit_status create_and_serve(struct serving *serving,
 static enum exit_status serve_new(struct serving *serving,
 				  const struct options *options)
 {
-	const uint64_t size = options->wishes.size ? options->wishes.size :
+	const uint64_t size = options->server.wishes.size ? options->server.wishes.size :
 						     DEFAULT_SIZE;
 	enum exit_status status;
 	bool left_over = false;
@@ -249,7 +249,7 @@ static enum exit_status serve_existing(struct serving *serving,
 	int error;
 
 	status = adopt_find(serving->control, options->name,
-			    options->take_over, &info);
+			    options->server.take_over, &info);
 	if (status != STATUS_OK)
 		return status;
 	serving->handle = info.handle;
@@ -260,9 +260,9 @@ static enum exit_status serve_existing(struct serving *serving,
 	if (error)
 		status = complain(options->name, error);
 	else
-		status = adopt_check(&info, &options->wishes,
+		status = adopt_check(&info, &options->server.wishes,
 				     "its content in " SEGMENT_FOLDER, has);
-	if (status == STATUS_OK && options->take_over && info.servers)
+	if (status == STATUS_OK && options->server.take_over && info.servers)
 		status = check_living(serving, options, store);
 	if (status == STATUS_OK)
 		status = serve(serving, options, &info, store);
@@ -275,7 +275,6 @@ static enum exit_status watch_and_serve(struct zosbd2_control *control,
 {
 	struct serving serving = { .control = control, .name = options->name };
 	enum exit_status status;
-	int error;
 
 	/*
 	 * The OOM score stays what it is.  When memory runs out because the
@@ -283,13 +282,10 @@ static enum exit_status watch_and_serve(struct zosbd2_control *control,
 	 * process would only kill all the others first.
 	 */
 	stay_in_memory();
-	error = serving_watch_signals(&serving);
-	if (error) {
-		fprintf(stderr, "%s: cannot watch for signals: %s\n",
-			program_invocation_short_name, strerror(-error));
-		return STATUS_FAILED;
-	}
-	if (options->reattach || options->take_over)
+	status = serving_watch_signals(&serving);
+	if (status != STATUS_OK)
+		return status;
+	if (options->server.reattach || options->server.take_over)
 		status = serve_existing(&serving, options);
 	else
 		status = serve_new(&serving, options);
@@ -300,16 +296,13 @@ static enum exit_status watch_and_serve(struct zosbd2_control *control,
 static enum exit_status destroy(struct zosbd2_control *control,
 				const struct options *options)
 {
-	const uint32_t flags = options->force ? ZOSBD2_DESTROY_FORCE : 0;
-	const int error = zosbd2_destroy_by_name(control, options->name, flags,
-						 PATIENCE_MS);
+	const enum exit_status status = destroy_by_name(
+		control, options->name, options->server.force);
 
-	if (error)
-		return report_failure(ZOSBD2_ATTEMPT_DESTROY, error, "destroy",
-				      options->name);
 	/* A living server removes it itself, and has it locked until then. */
-	segment_remove(options->name);
-	return STATUS_OK;
+	if (status == STATUS_OK)
+		segment_remove(options->name);
+	return status;
 }
 
 int main(int argc, char **argv)
@@ -325,7 +318,7 @@ int main(int argc, char **argv)
 	if (error)
 		return report_failure(ZOSBD2_ATTEMPT_OPEN, error, "open",
 				      "/dev/zosbd2ctl");
-	status = options.destroy ? destroy(control, &options) :
+	status = options.server.destroy ? destroy(control, &options) :
 				   watch_and_serve(control, &options);
 	zosbd2_close(control);
 	return status;

@@ -1,11 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "options.h"
 
-#include <getopt.h>
-#include <stdio.h>
-
-#include "arguments.h"
-#include "zosbd2.h"
+#include <stddef.h>
 
 #define DEFAULT_NAME "zosbd2ramdisk"
 
@@ -39,76 +35,23 @@ static const char help[] =
 	"destroys it by force.\n"
 	"\n" EXIT_STATUS_HELP;
 
-enum {
-	OPTION_TIMEOUT = 256,
-	OPTION_RECOVERY,
-	OPTION_KEEP,
-	OPTION_REATTACH,
-	OPTION_TAKE_OVER,
-	OPTION_VERSION
-};
+enum { OPTION_KEEP = OPTION_OWN };
 
 static const struct option long_options[] = {
-	{ "name", required_argument, NULL, 'n' },
-	{ "size", required_argument, NULL, 's' },
-	{ "threads", required_argument, NULL, 't' },
-	{ "timeout", required_argument, NULL, OPTION_TIMEOUT },
-	{ "recovery", required_argument, NULL, OPTION_RECOVERY },
 	{ "keep", no_argument, NULL, OPTION_KEEP },
-	{ "reattach", no_argument, NULL, OPTION_REATTACH },
-	{ "take-over", no_argument, NULL, OPTION_TAKE_OVER },
-	{ "destroy", no_argument, NULL, 'd' },
-	{ "force", no_argument, NULL, 'f' },
-	{ "help", no_argument, NULL, 'h' },
-	{ "version", no_argument, NULL, OPTION_VERSION },
-	{ NULL, 0, NULL, 0 },
+	SERVER_OPTIONS
 };
 
-static enum exit_status check(const struct options *options)
+static enum exit_status take(void *own, int option)
 {
-	if (options->force && !options->destroy)
-		return report_usage("--force only goes with --destroy");
-	if ((options->reattach || options->take_over) && !options->keep)
-		return report_usage("--reattach and --take-over only go with --keep: other content dies with its server");
-	if (options->reattach && options->take_over)
-		return report_usage("--reattach is for a device without a server, --take-over for one that has one: give one of them");
-	return STATUS_OK;
-}
-
-static enum exit_status read_option(struct options *options, int option)
-{
-	enum exit_status status;
-	uint32_t recovery;
+	struct options *options = own;
 
 	switch (option) {
 	case 'n':
 		options->name = optarg;
 		return STATUS_OK;
-	case 's':
-		return read_size(&options->wishes.size, optarg);
-	case 't':
-		return read_threads(&options->threads, optarg);
-	case OPTION_TIMEOUT:
-		return read_timeout(&options->wishes.timeout_seconds, optarg);
-	case OPTION_RECOVERY:
-		status = read_recovery(&recovery, optarg);
-		if (status == STATUS_OK)
-			options->wishes.recovery = recovery;
-		return status;
 	case OPTION_KEEP:
 		options->keep = true;
-		return STATUS_OK;
-	case OPTION_REATTACH:
-		options->reattach = true;
-		return STATUS_OK;
-	case OPTION_TAKE_OVER:
-		options->take_over = true;
-		return STATUS_OK;
-	case 'd':
-		options->destroy = true;
-		return STATUS_OK;
-	case 'f':
-		options->force = true;
 		return STATUS_OK;
 	default:
 		return STATUS_USAGE;
@@ -118,30 +61,22 @@ static enum exit_status read_option(struct options *options, int option)
 bool options_read(struct options *options, int argc, char **argv,
 		  enum exit_status *status)
 {
-	int option;
-
-	*options = (struct options){
-		.name = DEFAULT_NAME,
-		.threads = default_threads(),
-		.wishes.recovery = -1,
+	static const struct server_command command = {
+		.program = "zosbd2_sample_ramdisk",
+		.help = help,
+		.options = long_options,
+		.take = take,
 	};
-	*status = STATUS_OK;
-	while ((option = getopt_long(argc, argv, "n:s:t:dfh", long_options,
-				     NULL)) != -1) {
-		if (option == 'h') {
-			fputs(help, stdout);
-			return false;
-		}
-		if (option == OPTION_VERSION) {
-			printf("zosbd2_sample_ramdisk %s\n", zosbd2_version());
-			return false;
-		}
-		*status = read_option(options, option);
-		if (*status != STATUS_OK)
-			return false;
-	}
-	*status = optind < argc ? report_usage("unexpected argument \"%s\"",
-					       argv[optind]) :
-				  check(options);
+	const struct server_options *server = &options->server;
+
+	*options = (struct options){ .name = DEFAULT_NAME };
+	if (!server_options_read(&command, &options->server, options, argc,
+				 argv, status))
+		return false;
+	if (optind < argc)
+		*status = report_usage("unexpected argument \"%s\"",
+				       argv[optind]);
+	else if ((server->reattach || server->take_over) && !options->keep)
+		*status = report_usage("--reattach and --take-over only go with --keep: other content dies with its server");
 	return *status == STATUS_OK;
 }

@@ -4,20 +4,14 @@
 #define ZOSBD2_RAMDISK_OPTIONS_H
 
 #include <stdbool.h>
-#include <stdint.h>
 
-#include "adopt.h"
 #include "failure.h"
+#include "server_options.h"
 
 struct options {
+	struct server_options server;
 	const char *name;
-	struct wishes wishes;	/* size, time-out and recovery policy */
-	uint32_t threads;
 	bool keep;		/* the content when this process dies */
-	bool reattach;		/* to a device whose server died */
-	bool take_over;		/* from a living server */
-	bool destroy;		/* instead of serving */
-	bool force;
 };
 
 /*
