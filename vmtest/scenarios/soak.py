@@ -9,12 +9,16 @@ from __future__ import annotations
 import os
 import random
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from vmtest.disks import Disk
+from vmtest.guest import Process
 from vmtest.mortal import Mortal
 from vmtest.pytest_plugin import Session
+from vmtest.remote_python import RemotePython
 
 from . import recovery
 from .equipment import Equipment
@@ -74,7 +78,9 @@ class Soak:
         self.tally.rounds += 1
         return f"{what} (seed {seed}, {kind})"
 
-    def _kills_under_fio(self, seed: int, _kind: str) -> None:
+    @contextmanager
+    def _kills(self, seed: int) -> Iterator[tuple[RemotePython, Process]]:
+        """A file, served and killed all the while; at the end no request has failed."""
         guest = self._mortal.guest
         guest.run("rm", "-f", BACKING)
         servers = recovery.file_servers(BACKING)
@@ -82,23 +88,21 @@ class Soak:
             self._equipment.on(self._mortal.vm) as python,
             recovery.killed_repeatedly(guest, python, servers, KILLS, seed) as storm,
         ):
-            self.tally.verified += recovery.fio_until(guest, lambda: "killed" in storm.stdout, seed)
-            self._count_errors()
+            yield python, storm
+            errors = recovery.counter(guest, "errors")
+            assert errors == 0, f"{errors} requests failed"
         self.tally.kills += KILLS
 
+    def _kills_under_fio(self, seed: int, _kind: str) -> None:
+        with self._kills(seed) as (_, storm):
+            self.tally.verified += recovery.fio_until(
+                self._mortal.guest, lambda: "killed" in storm.stdout, seed
+            )
+
     def _kills_under_files(self, seed: int, kind: str) -> None:
-        guest = self._mortal.guest
-        guest.run("rm", "-f", BACKING)
-        servers = recovery.file_servers(BACKING)
-        with (
-            self._equipment.on(self._mortal.vm) as python,
-            recovery.killed_repeatedly(guest, python, servers, KILLS, seed) as storm,
-            Journal() as journal,
-        ):
-            verdict = recovery.use_while_killed(guest, python, kind, storm, seed, journal)
-            self._judge(verdict)
-            self._count_errors()
-        self.tally.kills += KILLS
+        with self._kills(seed) as (python, storm), Journal() as journal:
+            guest = self._mortal.guest
+            self._judge(recovery.use_while_killed(guest, python, kind, storm, seed, journal))
 
     def _panic(self, seed: int, kind: str) -> None:
         vm = self._mortal.vm
@@ -126,10 +130,6 @@ class Soak:
         self.tally.verified += verdict.bytes_read
         self.tally.promises += verdict.promises
         assert not verdict.problems, str(verdict)
-
-    def _count_errors(self) -> None:
-        errors = recovery.counter(self._mortal.guest, "errors")
-        assert errors == 0, f"{errors} requests failed"
 
 
 def test_soak(

@@ -9,13 +9,13 @@ import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 from . import abi
 from .abi import NO_FEATURES, SERVER_FEATURES, ControlCall, ExtensionCall, Feature, Recovery
+from .descriptor import Descriptor
 from .endpoint import Session
 from .errors import NoSuchDevice, error_for, open_error_for
-from .syscall import Memory, ioctl
 
 _RETRY_SECONDS = 0.02
 
@@ -63,13 +63,13 @@ class ModuleInfo(NamedTuple):
     """That devices can be created with."""
 
 
-class Control:
-    """An open control node; a context manager that closes it."""
+class Control(Descriptor):
+    """An open control node; a context manager that closes it.  Devices and servers live on."""
 
     def __init__(self, node: str = abi.CONTROL_NODE) -> None:
         """Open it.  Raises ModuleNotLoaded, RightsMissing."""
         try:
-            self.fd = os.open(node, os.O_RDWR | os.O_CLOEXEC)
+            super().__init__(os.open(node, os.O_RDWR | os.O_CLOEXEC))
         except OSError as error:
             raise open_error_for(error.errno or errno.EIO, node) from error
         try:
@@ -77,22 +77,6 @@ class Control:
         except OSError as error:
             self.close()
             raise open_error_for(error.errno or errno.EIO, node) from error
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close it.  Devices and servers live on."""
-        if self.fd >= 0:
-            os.close(self.fd)
-            self.fd = -1
-
-    def call(self, number: int, argument: Memory | int | None = None) -> int:
-        """One ioctl with whatever is given, for tests: raises plain OSError."""
-        return ioctl(self.fd, number, argument)
 
     def ping(self) -> None:
         """Ask the module for a sign of life."""

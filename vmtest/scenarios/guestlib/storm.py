@@ -27,17 +27,15 @@ def kill_repeatedly(first: list[str], next_: list[str], kills: int, seed: int) -
     kills are done, and "ended STATUS" when the last server has ended.
     """
     rng = random.Random(seed)
-    server = _started(first)
-    _await_ready(server)
-    print("ready", flush=True)
-    for _ in range(kills):
+    server = _first(first)
+    for left in reversed(range(kills)):
         time.sleep(rng.uniform(0, 0.15))  # the moment is what is random here
         if rng.random() < _STOPPED:
             _stop(server, rng)
         server.kill()
         server.wait()
         server = _started(next_)
-        if rng.random() >= _EARLY:
+        if rng.random() >= _EARLY or not left:
             _await_ready(server)
     print("killed", flush=True)
     print(f"ended {server.wait()}", flush=True)
@@ -49,9 +47,7 @@ def replace_repeatedly(first: list[str], next_: list[str], times: int, seed: int
     Each predecessor must end well by itself. Prints as `kill_repeatedly` does.
     """
     rng = random.Random(seed)
-    server = _started(first)
-    _await_ready(server)
-    print("ready", flush=True)
+    server = _first(first)
     for _ in range(times):
         time.sleep(rng.uniform(0, 0.3))  # the moment is what is random here
         successor = _started(next_)
@@ -62,6 +58,13 @@ def replace_repeatedly(first: list[str], next_: list[str], times: int, seed: int
         server = successor
     print("replaced", flush=True)
     print(f"ended {server.wait()}", flush=True)
+
+
+def _first(command: list[str]) -> subprocess.Popen[str]:
+    server = _started(command)
+    _await_ready(server)
+    print("ready", flush=True)
+    return server
 
 
 def _stop(server: subprocess.Popen[str], rng: random.Random) -> None:
