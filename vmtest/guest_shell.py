@@ -47,15 +47,15 @@ class GuestShell:
         return self.script(shlex.join(argv))
 
     def script(self, text: str) -> str:
-        """The same for a script, which is to read no input."""
+        """The same for a script, which reads no input and does not ``exit``."""
         with self._lock:
             process = self._running()
             end = f"vmtest-shell {next(self._numbers)} "
-            process.send(f"{{ {text}\n}} </dev/null 2>&1; echo; echo '{end}'$?\n")
+            process.send(f"{{ {text}\n}} </dev/null 2>&1; status=$?; echo; echo '{end}'$status\n")
             lines: list[str] = []
             while not (line := self._next_line(process)).startswith(end):
                 lines.append(line)
-        output = "\n".join(lines[:-1])
+        output = "\n".join(lines).removesuffix("\n")
         if (status := int(line.removeprefix(end))) != 0:
             raise self._explain(
                 f"{text} ended with status {status}\n  it printed: {output}", CommandFailed

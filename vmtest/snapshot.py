@@ -12,11 +12,13 @@ from __future__ import annotations
 import os
 import shlex
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterable
 from contextlib import suppress
 from functools import cache
 from importlib.metadata import version
+from pathlib import Path
 
 from qemu.qmp.legacy import QEMUMonitorProtocol
 from qemu.qmp.qmp_client import ExecuteError
@@ -42,21 +44,24 @@ class Snapshot:
 
     def __init__(self, make: Iterable[str]) -> None:
         key = content_key([*make, version("virtme-ng"), _qemu_version()])
-        self._path = cache_dir("snapshots") / f"{key}.qemu"
+        #: Its file.
+        self.path = cache_dir("snapshots") / f"{key}.qemu"
 
     @property
     def exists(self) -> bool:
         """Whether one was saved."""
-        return self._path.exists()
+        return self.path.exists()
 
     def save(self, qmp: QEMUMonitorProtocol) -> None:
         """Save the guest behind ``qmp``, which stands still meanwhile: half a second."""
-        partial = self._path.with_suffix(f".partial-{os.getpid()}")
+        number, name = tempfile.mkstemp(dir=self.path.parent, prefix=f"{self.path.stem}.partial-")
+        os.close(number)
+        partial = Path(name)
         qmp.cmd("stop")
         try:
             qmp.cmd("migrate-set-parameters", **{"max-bandwidth": _NO_LIMIT})
             _migrate(qmp, "migrate", f"exec:cat >{shlex.quote(str(partial))}")
-            partial.rename(self._path)
+            partial.rename(self.path)
         finally:
             partial.unlink(missing_ok=True)
             _continue(qmp)
@@ -64,18 +69,18 @@ class Snapshot:
 
     def load(self, qmp: QEMUMonitorProtocol) -> None:
         """Have a guest go on from it whose QEMU was started with ``-incoming defer``."""
-        os.utime(self._path)
-        _migrate(qmp, "migrate-incoming", f"exec:cat {shlex.quote(str(self._path))}")
+        os.utime(self.path)
+        _migrate(qmp, "migrate-incoming", f"exec:cat {shlex.quote(str(self.path))}")
         _continue(qmp)
 
     def discard(self) -> None:
         """Remove it."""
-        self._path.unlink(missing_ok=True)
+        self.path.unlink(missing_ok=True)
 
     def _make_room(self) -> None:
         """Of all snapshots, remove those that were not used for the longest time."""
         with suppress(OSError):  # another process does the same
-            found = sorted(self._path.parent.iterdir(), key=lambda path: path.stat().st_mtime)
+            found = sorted(self.path.parent.iterdir(), key=lambda path: path.stat().st_mtime)
             for path in found[:-_KEPT]:
                 path.unlink(missing_ok=True)
 

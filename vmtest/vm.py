@@ -148,6 +148,11 @@ class VM:
         self.boot_seconds = time.monotonic() - began
         return self
 
+    @property
+    def snapshot(self) -> Snapshot | None:
+        """That of guests like this one, which goes on from it or has made it; None without."""
+        return self._snapshot(_login_key())
+
     def _snapshot(self, key: paramiko.PKey) -> Snapshot | None:
         """The snapshot for guests like this one, to be used or made; None if there cannot be."""
         config = self.config
@@ -289,7 +294,7 @@ class VM:
         """
         mark = f"vmtest: mark {next(self._marks)} {re.sub(r'[^ -~]', '?', word)}"
         since = self.console.position
-        self.guest.shell.script(f"echo {shlex.quote(f'<5>{mark}')} >/dev/kmsg")
+        self.guest.shell.script(f"printf '<5>%s\\n' {shlex.quote(mark)} >/dev/kmsg")
         match = self.console.wait_for(re.escape(mark), 10 * self.guest.slowness, since)
         if match is None:
             raise self.explain("the guest died", GuestLost)

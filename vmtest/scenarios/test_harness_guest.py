@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: MIT
+"""The harness's own ways into a guest: a shell that stays, and guests that go on from snapshots."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from vmtest.errors import CommandFailed, SshFailed
+from vmtest.guest import Guest
+from vmtest.pytest_plugin import Session
+from vmtest.snapshot import Snapshot
+from vmtest.vm import VM, VmConfig
+
+#: What a guest's init says at the end of a boot.
+BOOTED = "vmtest-init: sshd is up"
+
+
+def test_the_shell_returns_what_a_command_printed(guest: Guest) -> None:
+    assert guest.shell.run("printf", "%s|", "one word", "a'quote", "two\nlines") == (
+        "one word|a'quote|two\nlines|"
+    )
+    assert guest.shell.script("echo out; echo err >&2; echo no newline | tr -d '\n'") == (
+        "out\nerr\nno newline"
+    )
+
+
+def test_the_shell_tells_when_a_command_fails_and_what_it_said(guest: Guest) -> None:
+    with pytest.raises(CommandFailed, match=r"status 3\n  it printed: its last words"):
+        guest.shell.script("echo its last words; (exit 3)")
+    assert guest.shell.run("echo", "still there") == "still there"
+
+
+def test_a_shell_that_has_ended_is_replaced(guest: Guest) -> None:
+    with pytest.raises(SshFailed, match="the guest's shell has ended"):
+        guest.shell.script("exit 1")
+    assert guest.shell.run("echo", "another one") == "another one"
+
+
+@pytest.fixture
+def config(vmtest_session: Session) -> VmConfig:
+    """Guests of a make that no other test has, so that nothing of them is in the cache for long."""
+    default = vmtest_session.default
+    if default.accelerator.name != "tcg" or default.kernel.tree is not None or default.cold:
+        pytest.skip("no snapshots with KVM, a kernel tree or --cold-boot")
+    return replace(default, memory=default.memory // 2 + 64)
+
+
+def test_a_guest_goes_on_where_one_like_it_had_booted(
+    config: VmConfig, vmtest_session: Session, tmp_path: Path
+) -> None:
+    with VM(config, tmp_path) as first:
+        assert BOOTED in first.console.text()
+        snapshot = first.snapshot
+        first.guest.run("sleep", "4")  # the snapshot grows old
+    assert snapshot is not None
+    try:
+        with VM(config, tmp_path) as second:
+            assert BOOTED not in second.console.text()
+            # Its clock stood still meanwhile.
+            assert abs(float(second.guest.run("date", "+%s.%N").stdout) - time.time()) < 2
+            vmtest_session.say(f"booted in {first.boot_seconds:.1f} s, went on in "
+                               f"{second.boot_seconds:.1f} s")  # fmt: skip
+            assert second.boot_seconds < first.boot_seconds
+    finally:
+        snapshot.discard()
+
+
+def test_a_snapshot_that_cannot_be_read_is_thrown_away_and_the_guest_boots(
+    config: VmConfig, tmp_path: Path
+) -> None:
+    with VM(config, tmp_path) as first:
+        assert BOOTED in first.console.text()
+        snapshot = first.snapshot
+    assert snapshot is not None
+    try:
+        _spoil(snapshot)
+        with VM(config, tmp_path) as second:
+            assert BOOTED in second.console.text()
+        assert snapshot.exists, "the guest that booted was not saved"
+    finally:
+        snapshot.discard()
+
+
+def _spoil(snapshot: Snapshot) -> None:
+    snapshot.path.write_bytes(snapshot.path.read_bytes()[:100_000])
