@@ -13,6 +13,7 @@ import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TypedDict
 
@@ -33,7 +34,7 @@ from .disks import (
     wait_until,
     writer,
 )
-from .lasting import NAME, LastingDisk, Succession, lasting
+from .lasting import NAME, LastingDisk, ServerProcess, Succession, lasting
 from .outcomes import outcome
 
 _STOP, _CONT = signal.SIGSTOP, signal.SIGCONT
@@ -277,23 +278,40 @@ def _write_buffered(data: bytes) -> None:
 
 
 def during_a_forced_destroy(seed: int, rounds: int) -> dict[str, int]:
-    """Kill and destroy at the same time, with reads under way: how the reads and destroys end."""
+    """Kill and destroy at nearly the same time, with reads that are held: how all of them end.
+
+    The destroy comes first in half of the rounds.
+    """
     rng = random.Random(seed)
     ends: Counter[str] = Counter()
-    for _ in range(rounds):
+    for turn in range(rounds):
         with lasting() as disk:
-            servers = [disk.start(hold=_EVERYTHING), disk.start()]
+            servers = [disk.start(hold=_EVERYTHING) for _ in range(2)]
             submitters = [reader(NAME, number * BLOCK) for number in range(4)]
-            killers = [Submitter(server.kill) for server in servers]
-            time.sleep(rng.uniform(0, 0.01))  # the moment is what is random here
-            destroyed = destroy(disk.control, disk.handle, 1)
-            ends[f"destroy {destroyed}"] += 1
+            wait_until("all are fetched", lambda: _fetched(disk) == 4)
+            deeds = [partial(_kill_all, servers), partial(_destroy_by_force, disk, ends)]
+            first = Submitter(deeds[turn % 2])
+            time.sleep(rng.uniform(0, 0.005))  # the moment is what is random here
+            second = Submitter(deeds[1 - turn % 2])
             for each in submitters:
                 ends[outcome(each.end)] += 1
-            for killer in killers:
-                killer.end()
+            first.end()
+            second.end()
             assert not Path(f"/dev/{NAME}").exists()
     return dict(ends)
+
+
+def _kill_all(servers: list[ServerProcess]) -> None:
+    for server in servers:
+        server.kill()
+
+
+def _destroy_by_force(disk: LastingDisk, ends: Counter[str]) -> None:
+    ends[f"destroy {destroy(disk.control, disk.handle, 1)}"] += 1
+
+
+def _fetched(disk: LastingDisk) -> int:
+    return disk.counter("in_flight") - disk.counter("queued")
 
 
 def during_a_partition_scan() -> dict[str, object]:
