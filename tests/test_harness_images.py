@@ -12,6 +12,7 @@ import pytest
 
 from vmtest import images, kernels, mirror
 from vmtest.errors import SetupError
+from vmtest.kernel_builder import unmet
 
 
 @pytest.fixture
@@ -32,6 +33,12 @@ def test_recipes_are_found_by_name_and_by_kernel() -> None:
     assert images.recipe_named("7.3") == images.recipe_named("trixie-backports")
 
 
+def test_a_flavour_is_named_with_its_version_or_as_its_recipe() -> None:
+    assert images.recipe_named("6.12").name == "trixie"
+    assert images.recipe_named("6.12-rt") == images.recipe_named("trixie-rt")
+    assert images.recipe_named("6.12-debug") == images.recipe_named("debug")
+
+
 def test_an_unknown_name_is_answered_with_the_known_ones() -> None:
     with pytest.raises(SetupError, match=r"bookworm \(6\.1\).*trixie \(6\.12\)"):
         images.recipe_named("sarge")
@@ -45,6 +52,36 @@ def test_the_key_follows_everything_that_is_in_the_image(folder: Path, changed: 
     assert images.Recipe.load(folder / "trixie.toml").key != before
 
 
+def test_the_key_follows_the_configuration_of_a_kernel_that_is_compiled(folder: Path) -> None:
+    before = images.Recipe.load(folder / "debug.toml").key
+    with (folder / "debug.config").open("a") as file:
+        file.write("CONFIG_DEBUG_SHIRQ=y\n")
+    assert images.Recipe.load(folder / "debug.toml").key != before
+
+
+def test_a_recipe_without_its_configuration_says_which_file(folder: Path) -> None:
+    (folder / "debug.config").unlink()
+    with pytest.raises(SetupError, match=r"debug\.config"):
+        images.Recipe.load(folder / "debug.toml")
+
+
+@pytest.mark.parametrize(
+    ("fragment", "config", "expected"),
+    [
+        ("CONFIG_KASAN=y", "CONFIG_KASAN=y\nCONFIG_KASAN_INLINE=y", []),
+        ("CONFIG_KASAN=y", "# CONFIG_KASAN is not set", ["CONFIG_KASAN=y"]),
+        ("CONFIG_KASAN=y", "", ["CONFIG_KASAN=y"]),
+        ("# CONFIG_USB is not set", "CONFIG_USB=m", ["CONFIG_USB=n"]),
+        ("# CONFIG_USB is not set\n# a comment", "", []),
+        ("CONFIG_X=17", "CONFIG_X=15", ["CONFIG_X=17"]),
+    ],
+)
+def test_options_that_kconfig_did_not_take_are_found(
+    fragment: str, config: str, expected: list[str]
+) -> None:
+    assert unmet(fragment, config) == expected
+
+
 def test_the_key_does_not_follow_other_recipes(folder: Path) -> None:
     before = images.Recipe.load(folder / "trixie.toml").key
     (folder / "bookworm.toml").unlink()
@@ -53,8 +90,8 @@ def test_the_key_does_not_follow_other_recipes(folder: Path) -> None:
 
 def test_a_recipe_with_an_unknown_field_names_the_field(folder: Path) -> None:
     with (folder / "trixie.toml").open("a") as file:
-        file.write('flavour = "vanilla"\n')
-    with pytest.raises(SetupError, match="flavour"):
+        file.write('colour = "red"\n')
+    with pytest.raises(SetupError, match="colour"):
         images.Recipe.load(folder / "trixie.toml")
 
 

@@ -62,11 +62,12 @@ class Built:
         return [line for line in self.log.splitlines() if "warning:" in line or "WARNING:" in line]
 
 
-def module(kernel: Kernel, source: Path, say: Say = nobody_listens) -> Built:
+def module(kernel: Kernel, source: Path, say: Say = nobody_listens, *variables: str) -> Built:
     """Build the out-of-tree module in ``source`` (a Kbuild file and sources) with ``W=1``.
 
-    The folder holds the .ko with its debug information. ``say`` is told when another process is
-    building it and is waited for. Raises BuildError with the compiler's last lines.
+    The folder holds the .ko with its debug information. make gets the ``variables``. ``say`` is
+    told when another process is building it and is waited for. Raises BuildError with the
+    compiler's last lines.
     """
     identity = [kernel.image.recipe.key, kernel.release]
     if kernel.tree is not None:
@@ -74,8 +75,10 @@ def module(kernel: Kernel, source: Path, say: Say = nobody_listens) -> Built:
         identity += [str(kernel.tree), str(symbols.stat().st_mtime_ns)]
     command = [
         "make", "-j", str(os.cpu_count()), "-C", str(kernel.build_dir),
-        f"M={INSIDE}", "W=1", "modules",
+        f"M={INSIDE}", "W=1", "modules", *variables,
     ]  # fmt: skip
+    if "CONFIG_DEBUG_INFO" not in kernel.config:
+        command.append("KCFLAGS=-g")
     return _build(kernel.image, [source], identity, command, say, tree=kernel.tree)
 
 
@@ -92,8 +95,10 @@ def userspace(
 
 
 def zosbd2_module(kernel: Kernel, say: Say = nobody_listens) -> Built:
-    """The module of this repository."""
-    return module(kernel, TOP / "kmod", say)
+    """The module of this repository, counting what is executed where the kernel can."""
+    counters = {"CONFIG_GCOV_KERNEL": "GCOV_PROFILE=y", "CONFIG_KCOV": "KCOV_INSTRUMENT=y"}
+    variables = [counters[option] for option in counters if option in kernel.config]
+    return module(kernel, TOP / "kmod", say, *variables)
 
 
 def zosbd2_userspace(image: Image, say: Say = nobody_listens) -> Built:

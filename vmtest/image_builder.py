@@ -17,7 +17,8 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from vmtest.images import Recipe
+from vmtest.images import RECIPES, Recipe
+from vmtest.kernel_builder import KernelBuild
 
 # What virtme-ng loads before the root disk is there, see MODALIASES in virtme/virtmods.py.
 _BOOT_MODULES = ("virtio_blk", "ext4", "overlay", "9p", "9pnet_virtio", "virtio_mmio", "virtio_pci",
@@ -51,6 +52,10 @@ def build(recipe: Recipe, out: Path, mirror: str, apt_options: Sequence[str]) ->
     root = out / "root"
     _bootstrap(recipe, root, mirror, apt_options)
     _install_init(recipe, root)
+    compiled = None
+    if recipe.source:
+        compiled = KernelBuild(root, out / "linux", recipe.source, recipe.flavour)
+        compiled.run([RECIPES / name for name in recipe.config])
     releases = sorted(path.name for path in (root / "lib/modules").iterdir())
     if len(releases) != 1:
         raise SystemExit(f"{recipe.name}: one kernel was wanted, the packages brought {releases}")
@@ -63,6 +68,8 @@ def build(recipe: Recipe, out: Path, mirror: str, apt_options: Sequence[str]) ->
           "-E", "lazy_itable_init=0", "-m", "0", str(disk), recipe.size])  # fmt: skip
     packages = _run(["chroot", str(root), "dpkg-query", "-W", "-f", "${Package} ${Version}\n"])
     facts = {"release": release, "packages": dict(p.split(" ", 1) for p in packages.splitlines())}
+    if compiled is not None:
+        compiled.keep_tree()  # not before the disk is made: guests have no use for it
     (out / "image.json").write_text(json.dumps(facts, indent=1) + "\n")
 
 

@@ -33,6 +33,8 @@ RECIPES = TOP / "images"
 # To be changed when image_builder makes something else of the same recipe.
 _FORMAT = "1"
 
+_LISTS = ("packages", "prune_modules", "exclude_paths", "extra_suites", "config", "arguments")
+
 Progress = Callable[[str], None]
 
 
@@ -46,6 +48,16 @@ class Recipe:
     packages: tuple[str, ...]
     size: str
     default: bool = False
+    #: What tells it from the plain kernel of this version: ``rt``, ``debug``, ``kcsan``.
+    flavour: str = ""
+    #: The package whose source is compiled; without, the kernel is in ``packages``.
+    source: str = ""
+    #: Fragments of the configuration, with ``source``: files beside the recipe.
+    config: tuple[str, ...] = ()
+    #: Of the kernel's command line.
+    arguments: tuple[str, ...] = ()
+    #: How much longer than a distribution's kernel it takes for the same.
+    slowness: float = 1.0
     extra_suites: tuple[str, ...] = ()
     pin: dict[str, str] = field(default_factory=dict)
     prune_modules: tuple[str, ...] = ()
@@ -62,14 +74,22 @@ class Recipe:
         except tomllib.TOMLDecodeError as error:
             raise SetupError(f"{path}: {error}") from error
         merged = {**base, **own}
-        for name in ("packages", "prune_modules", "exclude_paths"):
+        for name in _LISTS:
             merged[name] = (*base.get(name, ()), *own.get(name, ()))
-        merged["extra_suites"] = tuple(merged.get("extra_suites", ()))
-        parts = [p.read_bytes() for p in (base_path, path, path.with_name("guest-init"))]
+        files = [base_path, path, path.with_name("guest-init")]
+        files += [path.with_name(name) for name in merged["config"]]
         try:
-            return cls(name=path.stem, key=content_key([_FORMAT, *parts]), **merged)
+            key = content_key([_FORMAT, *(file.read_bytes() for file in files)])
+            return cls(name=path.stem, key=key, **merged)
         except TypeError as error:
             raise SetupError(f"{path}: {error}", hint="the fields are those of Recipe") from error
+        except OSError as error:
+            raise SetupError(f"{path}: {error}") from error
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What ``KERNEL=`` may call it: its own name, its kernel's version with the flavour."""
+        return (self.name, f"{self.kernel}-{self.flavour}" if self.flavour else self.kernel)
 
     @property
     def path(self) -> Path:
@@ -115,16 +135,16 @@ def recipes() -> list[Recipe]:
     """All recipes, oldest kernel first."""
     paths = [path for path in RECIPES.glob("*.toml") if path.stem != "base"]
     found = [Recipe.load(path) for path in paths]
-    return sorted(found, key=lambda r: tuple(int(n) for n in r.kernel.split(".")))
+    return sorted(found, key=lambda r: ([int(n) for n in r.kernel.split(".")], r.flavour))
 
 
 def recipe_named(name: str | None) -> Recipe:
     """The recipe called ``name``, or whose kernel it is; the default one for None."""
     found = recipes()
     for recipe in found:
-        if recipe.default if name is None else name in (recipe.name, recipe.kernel):
+        if recipe.default if name is None else name in recipe.names:
             return recipe
-    known = ", ".join(f"{r.name} ({r.kernel})" for r in found)
+    known = ", ".join(f"{r.name} ({r.names[1]})" for r in found)
     raise SetupError(f"no image recipe {name!r}", hint=f"there are: {known}")
 
 
@@ -134,7 +154,10 @@ def built(recipe: Recipe) -> Image | None:
 
 
 def ensure(recipe: Recipe, progress: Progress = lambda _line: None) -> Image:
-    """The recipe's image, built when it is not in the cache (one to three minutes)."""
+    """The recipe's image, built when it is not in the cache.
+
+    That takes one to three minutes, and a quarter of an hour where the kernel is compiled.
+    """
     if image := built(recipe):
         return image
     lock = cache_dir("images") / f"{recipe.name}.lock"

@@ -11,6 +11,9 @@ from pathlib import Path
 from vmtest import images
 from vmtest.errors import SetupError
 
+# Each makes a kernel several times slower.
+_SLOW = {"CONFIG_KASAN_GENERIC", "CONFIG_KCSAN", "CONFIG_KMSAN", "CONFIG_PROVE_LOCKING"}
+
 
 @dataclass(frozen=True)
 class Kernel:
@@ -29,6 +32,18 @@ class Kernel:
     def build_dir(self) -> Path:
         """What ``make -C`` gets when a module is built, as seen inside the image."""
         return self.tree or Path("/lib/modules") / self.release / "build"
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """What its command line always has."""
+        return () if self.tree else self.image.recipe.arguments
+
+    @property
+    def slowness(self) -> float:
+        """What deadlines are multiplied with, as they are written for a distribution's kernel."""
+        if self.tree is None:
+            return self.image.recipe.slowness
+        return 4.0 if self.config.keys() & _SLOW else 1.0
 
     @cached_property
     def release(self) -> str:

@@ -79,6 +79,11 @@ class VmConfig:
     #: Boot even if there is a snapshot of a guest that has just booted, and make none.
     cold: bool = False
 
+    @property
+    def slowness(self) -> float:
+        """What deadlines are multiplied with; they are written for KVM and a plain kernel."""
+        return self.accelerator.slowness * self.kernel.slowness
+
 
 class VM:
     """One guest, from ``start`` to ``stop``; a context manager does both.
@@ -170,7 +175,7 @@ class VM:
         )  # fmt: skip
 
     def _boot(self, key: paramiko.PKey, snapshot: Snapshot | None) -> None:
-        slowness = self.config.accelerator.slowness
+        slowness = self.config.slowness
         self._child = self._spawn(key)
         self._console = Console(self._child, self.log, self._on_dead)
         ready = self._console.wait_for(r"vmtest-init: sshd is up", 30 * slowness)
@@ -205,7 +210,7 @@ class VM:
 
     def _connect(self, key: paramiko.PKey) -> None:
         self._port = self._ssh_port()
-        slowness = self.config.accelerator.slowness
+        slowness = self.config.slowness
         self._guest = Guest(self._port, key, self.explain, lambda: self.alive, slowness)
 
     def stop(self) -> None:
@@ -329,6 +334,7 @@ class VM:
             *_KERNEL_ARGUMENTS,
             "loglevel=7" if config.verbose_boot else "loglevel=4",
             f"vmtest.key={key.get_base64()}",
+            *config.kernel.arguments,
             *config.kernel_arguments,
         ]
         qemu = [
@@ -379,7 +385,7 @@ class VM:
     def _open_monitor(self) -> QEMUMonitorProtocol:
         assert self._workdir is not None
         socket = self._workdir / "qmp"
-        deadline = time.monotonic() + 30 * self.config.accelerator.slowness
+        deadline = time.monotonic() + 30 * self.config.slowness
         while True:
             qmp = QEMUMonitorProtocol(str(socket))
             qmp.settimeout(30.0)
