@@ -44,12 +44,29 @@ def test_an_unknown_name_is_answered_with_the_known_ones() -> None:
         images.recipe_named("sarge")
 
 
-@pytest.mark.parametrize("changed", ["trixie.toml", "base.toml", "guest-init"])
-def test_the_key_follows_everything_that_is_in_the_image(folder: Path, changed: str) -> None:
+@pytest.mark.parametrize(
+    ("file", "line"),
+    [
+        ("trixie.toml", 'prune_modules = ["fs/ntfs3"]'),
+        ("base.toml", 'extra_suites = ["trixie-updates"]'),
+        ("guest-init", "# changed"),
+    ],
+)
+def test_the_key_follows_everything_that_is_in_the_image(
+    folder: Path, file: str, line: str
+) -> None:
     before = images.Recipe.load(folder / "trixie.toml").key
-    with (folder / changed).open("a") as file:
-        file.write("\n# changed\n")
+    with (folder / file).open("a") as sink:
+        sink.write(f"\n{line}\n")
     assert images.Recipe.load(folder / "trixie.toml").key != before
+
+
+@pytest.mark.parametrize("line", ["# a comment", 'arguments = ["quiet"]', "slowness = 2.0"])
+def test_the_key_does_not_follow_what_is_not_in_the_image(folder: Path, line: str) -> None:
+    before = images.Recipe.load(folder / "trixie.toml").key
+    with (folder / "trixie.toml").open("a") as sink:
+        sink.write(f"\n{line}\n")
+    assert images.Recipe.load(folder / "trixie.toml").key == before
 
 
 def test_the_key_follows_the_configuration_of_a_kernel_that_is_compiled(folder: Path) -> None:

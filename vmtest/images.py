@@ -35,6 +35,9 @@ _FORMAT = "1"
 
 _LISTS = ("packages", "prune_modules", "exclude_paths", "extra_suites", "config", "arguments")
 
+# What a recipe says of its kernel that is not in the image.
+_NOT_IN_IMAGE = {"default", "arguments", "slowness", "matrix"}
+
 Progress = Callable[[str], None]
 
 
@@ -76,11 +79,15 @@ class Recipe:
         merged = {**base, **own}
         for name in _LISTS:
             merged[name] = (*base.get(name, ()), *own.get(name, ()))
-        files = [base_path, path, path.with_name("guest-init")]
+        files = [path.with_name("guest-init")]
         files += [path.with_name(name) for name in merged["config"]]
+        built_in = {name: value for name, value in merged.items() if name not in _NOT_IN_IMAGE}
         try:
-            key = content_key([_FORMAT, *(file.read_bytes() for file in files)])
-            return cls(name=path.stem, key=key, **merged)
+            parts = [
+                json.dumps(built_in, sort_keys=True).encode(),
+                *(f.read_bytes() for f in files),
+            ]
+            return cls(name=path.stem, key=content_key([_FORMAT, *parts]), **merged)
         except TypeError as error:
             raise SetupError(f"{path}: {error}", hint="the fields are those of Recipe") from error
         except OSError as error:
