@@ -12,7 +12,7 @@ BIN     := $(VENV)/bin
 PYTEST  := $(BIN)/pytest $(if $(K),-k '$(K)') $(if $(KERNEL),--kernel '$(KERNEL)')
 
 .DEFAULT_GOAL := help
-.PHONY: help setup vmtest test lint types actionlint test-host images soak bench-boot shell clean
+.PHONY: help setup vmtest test lint types actionlint test-host images soak coverage bench-boot shell clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ images: setup ## build the guest images of all kernels
 
 soak: setup ## kills, stops, panics and power cuts at random for MINUTES=n, with every byte verified
 	SOAK_MINUTES=$(MINUTES) $(PYTEST) vmtest/scenarios/soak.py $(ARGS)
+
+coverage: setup ## all scenarios on the debug kernel, and which lines of the module they execute
+	$(BIN)/pytest $(if $(K),-k '$(K)') --kernel debug --coverage -n $(JOBS) vmtest/ $(ARGS)
 
 bench-boot: setup ## cold start to SSH, against plain virtme-ng: writes build/bench-boot.json
 	$(BIN)/vmtest bench-boot

@@ -127,7 +127,7 @@ def _build(
             for source in sources:
                 target = work / source.relative_to(TOP) if keep_names else work
                 shutil.copytree(source, target, dirs_exist_ok=True, ignore=_NOT_SOURCES)
-            text = _run_inside(image, work, command, tree, what=sources[0].name)
+            text = run_inside(image, work, command, tree, what=sources[0].name)
             (work / "build.log").write_text(text)
             shutil.rmtree(done, ignore_errors=True)
             work.rename(done)
@@ -139,9 +139,13 @@ _NOT_SOURCES = shutil.ignore_patterns(
 )
 
 
-def _run_inside(
+def run_inside(
     image: Image, work: Path, command: Sequence[str], tree: Path | None, what: str
 ) -> str:
+    """Run a command in the image's tree with ``work`` as /mnt/build; returns all it printed.
+
+    ``tree``, if any, is where it is on the host. Raises BuildError, which says ``what`` failed.
+    """
     entered = as_root(
         [
             "unshare", "--mount", "--pid", "--fork", "--kill-child", "--",

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from vmtest.cleanliness import State
+from vmtest.errors import GuestError
 from vmtest.vm import VM, VmConfig
 
 Say = Callable[[str], None]
@@ -36,6 +37,8 @@ class VmPool:
     log_dir: Path
     say: Say = lambda _text: None
     prefix: str = ""
+    #: Called with each VM that still lives when it is to be stopped.
+    before_stop: Callable[[VM], None] = lambda _vm: None
     boots: int = 0
     kept: list[VM] = field(default_factory=list)
     _current: PooledVm | None = None
@@ -77,7 +80,13 @@ class VmPool:
             return
         if keep and current.vm.alive:
             self.kept.append(current.vm)
-        else:
+            return
+        try:
+            if current.vm.alive:
+                self.before_stop(current.vm)
+        except GuestError as error:
+            self.say(f"{current.vm.name} was stopped all the same: {error}")
+        finally:
             current.vm.stop()
 
     def close(self) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from rich.console import Console as RichConsole
 
-from vmtest import accel, kernels, privilege, pytest_parallel
+from vmtest import accel, coverage, kernels, leaks, privilege, pytest_parallel
 from vmtest.errors import GuestError, VmtestError
 from vmtest.guest import Guest
 from vmtest.mortal import Mortal
@@ -80,6 +80,11 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
     option(
         "--seed", type=int, default=None, help="of what tests choose at random (another each run)"
     )
+    option(
+        "--coverage",
+        action="store_true",
+        help="count the lines of the module that are executed, and report (--kernel debug)",
+    )
     option("--verbose-boot", action="store_true", help="show the boot")
     option(
         "--cold-boot",
@@ -112,6 +117,9 @@ class Session:
         #: The run's folder.
         self.directory = share_of(config).make_directory()
         self.pool = VmPool(self.directory, self.say, f"{self._worker}-" if self._worker else "")
+        if option("coverage"):
+            coverage.require(kernel)
+            self.pool.before_stop = self._keep_counters
         self.environment = describe(self.default)
 
     def say(self, text: str) -> None:
@@ -120,6 +128,9 @@ class Session:
         who = f"vmtest: {self._worker}:" if self._worker else "vmtest:"
         with manager.global_and_fixture_disabled():
             self.terminal.print(f"[dim]{who} {text}[/]", highlight=False, soft_wrap=True)
+
+    def _keep_counters(self, vm: VM) -> None:
+        coverage.collect(vm.guest, self.directory / "coverage" / "guests" / vm.name)
 
     def config_for(self, item: pytest.Item) -> VmConfig:
         """The VM that the test's marks ask for."""
@@ -201,6 +212,8 @@ def vm(request: pytest.FixtureRequest, vmtest_session: Session) -> Iterator[VM]:
     finally:
         failed = item.stash.get(_FAILED, False)
         try:
+            if _last(item) and leaks.can_be_found(pooled.vm.config.kernel):
+                watch.scan_for_leaks()
             watch.check_clean()
         finally:
             item.stash[_WATCHED] = keep_log(session.directory, item.nodeid, watch)

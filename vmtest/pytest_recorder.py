@@ -14,6 +14,8 @@ import pytest
 from _pytest.junitxml import xml_key
 from rich.console import Console as RichConsole
 
+from vmtest import coverage, kernels
+from vmtest.errors import VmtestError
 from vmtest.images import TOP
 from vmtest.pytest_parallel import Share
 from vmtest.report.evidence import Watched, environment_of, watched_of
@@ -77,6 +79,7 @@ class Recorder:
         self._started = datetime.now().astimezone()
         self._environment: Environment | None = None
         self._run: RunResult | None = None
+        self._coverage = ""
         self._phases: dict[str, list[pytest.TestReport]] = {}
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -107,6 +110,8 @@ class Recorder:
             add_properties(directory / "junit.xml", self._run.tests, self._environment)
         write_html(self._run, directory / "report.html")
         (directory / "results.ktap").write_text(ktap(self._run), encoding="utf-8")
+        if self._config.getoption("coverage"):
+            self._coverage = self._report_coverage(directory / "coverage")
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """The summary for people, and GitHub's annotations when it is GitHub that runs this."""
@@ -116,9 +121,20 @@ class Recorder:
         stream = terminalreporter._tw._file  # sys.stdout is still captured here
         width = None if terminalreporter.isatty else 120
         print_summary(self._run, RichConsole(file=stream, width=width))
+        if self._coverage:
+            terminalreporter.write_line(self._coverage)
         if active():
             terminalreporter.write_line("\n".join(error_commands(self._run.tests)))
             write_job_summary(self._run)
+
+    def _report_coverage(self, directory: Path) -> str:
+        """The figure, or why there is none."""
+        try:
+            kernel = kernels.resolve(self._config.getoption("kernel"))
+            found = coverage.report(kernel, directory / "guests", directory)
+        except VmtestError as error:
+            return f"no coverage: {error}"
+        return f"coverage of zosbd2.ko: {found}: {found.html}"
 
     def place_junit(self) -> None:
         """Before the JUnit file is written: pytest takes its name at the start, but the run's

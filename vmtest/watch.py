@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 
+from vmtest import leaks
 from vmtest.cleanliness import State
 from vmtest.errors import GuestError
 from vmtest.klog import Report, failing
@@ -85,6 +86,12 @@ class LogWatch:
         """Raise KernelReported if there is anything; the log is complete up to now."""
         if error := self.failure():
             raise error
+
+    def scan_for_leaks(self) -> None:
+        """Let the kernel look for leaked memory; what it finds is in its log then."""
+        vm = self._pooled.vm
+        if vm.alive:
+            leaks.scan(vm.guest)
 
     def check_clean(self) -> None:
         """At the test's end: the log again, and what is left behind in the guest.

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: MIT
+"""Which lines and branches of the module a run has executed: gcov's counters, from every guest.
+
+The module is built with the counters where the kernel has CONFIG_GCOV_KERNEL (see
+Documentation/dev-tools/gcov.rst). A guest hands them over before it is stopped; those of a guest
+that died are lost. The image's own gcov reads them, and gcovr makes the report.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import shutil
+import subprocess
+import sys
+import tarfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from vmtest import build
+from vmtest.errors import SetupError, VmtestError
+from vmtest.guest import Guest
+from vmtest.images import TOP
+from vmtest.kernels import Kernel
+
+# debugfs tells no sizes: tar must get copies.
+_PACK = """
+set -e
+cd /sys/kernel/debug/gcov/mnt/build
+mkdir /tmp/gcov
+for file in *.gcda; do cat "$file" >"/tmp/gcov/$file"; done
+cd /tmp/gcov
+tar -czf - *.gcda | base64 -w 0
+rm -r /tmp/gcov
+"""
+
+# All guests' counters added up in /mnt/build, then one .gcov.json.gz a source file.
+_ADD_UP = """
+set -e
+cd /mnt/build
+set -- guests/*/
+cp "$1"*.gcda .
+shift
+for guest; do
+	mkdir sum
+	gcov-tool merge -o sum . "$guest" >/dev/null
+	mv sum/*.gcda .
+	rm -r sum
+done
+gcov --json-format --branch-probabilities *.gcda >/dev/null
+"""
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """How much of the module was executed; the report is ``html``."""
+
+    lines: int
+    lines_covered: int
+    branches: int
+    branches_covered: int
+    html: Path
+
+    def __str__(self) -> str:
+        parts = [
+            f"{covered} of {total} {what} ({100 * covered / max(total, 1):.1f} %)"
+            for what, covered, total in (
+                ("lines", self.lines_covered, self.lines),
+                ("branches", self.branches_covered, self.branches),
+            )
+        ]
+        return ", ".join(parts)
+
+
+def require(kernel: Kernel) -> None:
+    """Raise SetupError when the kernel cannot count."""
+    if "CONFIG_GCOV_KERNEL" not in kernel.config:
+        raise SetupError(
+            f"the kernel {kernel.name} does not count what is executed (CONFIG_GCOV_KERNEL)",
+            hint="run with --kernel debug",
+        )
+
+
+def collect(guest: Guest, into: Path) -> None:
+    """Write the guest's counters to the folder ``into``, if it ever loaded the module."""
+    if not guest.exists("/sys/kernel/debug/gcov/mnt/build/zosbd2_main.gcda"):
+        return
+    packed = base64.b64decode(guest.run("sh", "-c", _PACK).stdout)
+    into.mkdir(parents=True)
+    with tarfile.open(fileobj=io.BytesIO(packed), mode="r:gz") as tar:
+        tar.extractall(into, filter="data")
+
+
+def report(kernel: Kernel, guests: Path, into: Path) -> Coverage:
+    """Make the report ``into``/index.html from what the folders in ``guests`` hold."""
+    if not any(guests.glob("*/*.gcda")):
+        raise VmtestError(f"no guest has handed over any counters to {guests}")
+    built = build.zosbd2_module(kernel)
+    into.mkdir(parents=True, exist_ok=True)
+    work = into / "gcov"
+    shutil.rmtree(work, ignore_errors=True)
+    shutil.copytree(built.path, work)
+    shutil.copytree(guests, work / "guests")
+    build.run_inside(kernel.image, work, ["sh", "-c", _ADD_UP], kernel.tree, "the coverage report")
+    html = into / "index.html"
+    subprocess.run(
+        [
+            sys.executable, "-m", "gcovr", "--gcov-use-existing-files", "--root", str(TOP / "kmod"),
+            "--html-details", str(html), "--html-title", "zosbd2.ko",
+            "--json-summary", str(into / "summary.json"), "--json", str(into / "coverage.json"),
+            "--gcov-ignore-errors=source_not_found", str(work),
+        ],
+        check=True, cwd=TOP / "kmod",
+    )  # fmt: skip
+    summary = json.loads((into / "summary.json").read_text())
+    return Coverage(
+        lines=summary["line_total"],
+        lines_covered=summary["line_covered"],
+        branches=summary["branch_total"],
+        branches_covered=summary["branch_covered"],
+        html=html,
+    )
