@@ -8,7 +8,7 @@ import re
 from vmtest import leaks
 from vmtest.cleanliness import State
 from vmtest.errors import GuestError
-from vmtest.klog import Report, failing
+from vmtest.klog import Kind, Report, failing
 from vmtest.klog.elf import ElfSymbolizer
 from vmtest.klog.symbolize import symbolize
 from vmtest.pool import PooledVm
@@ -77,10 +77,10 @@ class LogWatch:
     def failure(self) -> KernelReported | None:
         """What the kernel has reported so far that fails a test, as an exception."""
         self._collect()
-        bad = failing(self.reports)
+        bad = self._failing()
         if bad:
             self._pooled.spoiled = bad[0].title
-        return KernelReported(list(bad)) if bad else None
+        return KernelReported(bad) if bad else None
 
     def check(self) -> None:
         """Raise KernelReported if there is anything; the log is complete up to now."""
@@ -98,7 +98,7 @@ class LogWatch:
 
         What is left behind does not fail the test, but spoils the VM.
         """
-        known = len(failing(self.reports))
+        known = len(self._failing())
         vm = self._pooled.vm
         if vm.alive and not self._pooled.spoiled:
             try:
@@ -107,9 +107,21 @@ class LogWatch:
             except GuestError as error:
                 self._pooled.spoiled = str(error)
         self._collect()
-        if late := list(failing(self.reports))[known:]:
+        if late := self._failing()[known:]:
             self._pooled.spoiled = late[0].title
             raise KernelReported(late)
+
+    def _failing(self) -> list[Report]:
+        """What fails the test: not the data races of the kernel with itself, which it has many of.
+
+        They stay among the reports. One that a module has part in names it in a stack.
+        """
+        ours = tuple(f"[{name}" for name in self._pooled.vm.guest.symbol_files)
+        return [
+            report
+            for report in failing(self.reports)
+            if report.kind is not Kind.KCSAN or any(name in report.text for name in ours)
+        ]
 
     def _collect(self) -> None:
         vm = self._pooled.vm
