@@ -15,14 +15,21 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Any
 
 from vmtest import build
 from vmtest.errors import SetupError, VmtestError
 from vmtest.guest import Guest
 from vmtest.images import TOP
 from vmtest.kernels import Kernel
+
+#: Why lines of the module are not executed: tables of files, code = "reason".
+REASONS = Path(__file__).with_name("uncovered.toml")
 
 # debugfs tells no sizes: tar must get copies.
 _PACK = """
@@ -61,6 +68,9 @@ class Coverage:
     branches: int
     branches_covered: int
     html: Path
+    #: Lines that were not executed, and why, as far as ``REASONS`` says: "zosbd2_dev.c:12: …".
+    explained: tuple[str, ...]
+    unexplained: tuple[str, ...]
 
     def __str__(self) -> str:
         parts = [
@@ -70,7 +80,10 @@ class Coverage:
                 ("branches", self.branches_covered, self.branches),
             )
         ]
-        return ", ".join(parts)
+        text = ", ".join(parts)
+        return (
+            f"{text}; {len(self.unexplained)} lines not executed without a reason in {REASONS.name}"
+        )
 
 
 def require(kernel: Kernel) -> None:
@@ -114,10 +127,59 @@ def report(kernel: Kernel, guests: Path, into: Path) -> Coverage:
         check=True, cwd=TOP / "kmod",
     )  # fmt: skip
     summary = json.loads((into / "summary.json").read_text())
+    missed = list(_missed(json.loads((into / "coverage.json").read_text())))
+    reasons = tomllib.loads(REASONS.read_text())
+    explained, unexplained = split(missed, reasons)
+    listing = "\n".join(["not explained:", *unexplained, "", "explained:", *explained])
+    (into / "not-executed.txt").write_text(f"{listing}\n")
     return Coverage(
         lines=summary["line_total"],
         lines_covered=summary["line_covered"],
         branches=summary["branch_total"],
         branches_covered=summary["branch_covered"],
         html=html,
+        explained=tuple(explained),
+        unexplained=tuple(unexplained),
     )
+
+
+@dataclass(frozen=True)
+class Missed:
+    """A line that was not executed."""
+
+    file: str
+    line: int
+    code: str
+
+
+def split(
+    missed: Iterable[Missed], reasons: Mapping[str, Mapping[str, str]]
+) -> tuple[list[str], list[str]]:
+    """The lines that have a reason, with it, and those that have none.
+
+    ``reasons`` has a table a file, in which code stands as it does in the file, or as a pattern of
+    ``fnmatch`` for several lines.
+    """
+    explained, unexplained = [], []
+    for one in missed:
+        where = f"{one.file}:{one.line}: {one.code}"
+        table = reasons.get(one.file, {})
+        found = next(
+            (why for code, why in table.items() if one.code == code or fnmatchcase(one.code, code)),
+            None,
+        )
+        if found is None:
+            unexplained.append(where)
+        else:
+            explained.append(f"{where}  # {found}")
+    return explained, unexplained
+
+
+def _missed(coverage: dict[str, Any]) -> Iterator[Missed]:
+    for file in coverage["files"]:
+        path = TOP / "kmod" / file["file"]
+        source = path.read_text().splitlines()
+        for line in file["lines"]:
+            if line["count"] == 0 and not line.get("gcovr/noncode"):
+                number = line["line_number"]
+                yield Missed(path.name, number, source[number - 1].strip())
