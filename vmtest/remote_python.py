@@ -32,6 +32,7 @@ class RemotePython:
 
     def __init__(self, guest: Guest, packages: Sequence[Path]) -> None:
         self._guest = guest
+        self._environment = {"PYTHONPATH": _HOME, "VMTEST_SLOWNESS": str(guest.slowness)}
         self._lock = threading.Lock()
         self._agent: Process | None = None
         self._answered = 0
@@ -73,7 +74,8 @@ class RemotePython:
         """The command line with which the guest runs ``function`` in an interpreter of its own."""
         module, _, name = _name(function).partition(":")
         code = f"import json, sys, {module}; {module}.{name}(*json.loads(sys.argv[1]))"
-        return ["env", f"PYTHONPATH={_HOME}", "python3", "-u", "-c", code, json.dumps(args)]
+        env = [f"{name}={value}" for name, value in self._environment.items()]
+        return ["env", *env, "python3", "-u", "-c", code, json.dumps(args)]
 
     def close(self) -> None:
         """End the agent; the next call starts another."""
@@ -85,7 +87,7 @@ class RemotePython:
         if self._agent is None or self._agent.ended:
             self._answered = 0
             self._agent = self._guest.start(
-                "python3", "-u", f"{_HOME}/guest_agent.py", env={"PYTHONPATH": _HOME}
+                "python3", "-u", f"{_HOME}/guest_agent.py", env=self._environment
             )
         return self._agent
 

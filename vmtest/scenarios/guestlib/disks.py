@@ -16,6 +16,8 @@ from pathlib import Path
 
 import zosbd2
 
+from .patience import stretched
+
 MIB = 1 << 20
 BLOCK = 4096
 _BLKDISCARD = 0x1277
@@ -139,9 +141,9 @@ class Submitter:
 
     def end(self, timeout: float = 30.0) -> object:
         """Wait for the end; returns what the work returned, raises the OSError it raised."""
-        self._thread.join(timeout)
+        self._thread.join(stretched(timeout))
         if self._thread.is_alive():
-            raise TimeoutError(f"I/O did not end within {timeout} s")
+            raise TimeoutError(f"I/O did not end within {stretched(timeout)} s")
         if self.error is not None:
             raise self.error
         return self.value
@@ -192,8 +194,8 @@ def counter(name: str, which: str) -> int:
 
 def wait_until(what: str, condition: Callable[[], object], timeout: float = 20.0) -> None:
     """Wait until *condition* holds; *what* names the event in the error."""
-    deadline = time.monotonic() + timeout
+    deadline = time.monotonic() + stretched(timeout)
     while not condition():
         if time.monotonic() > deadline:
-            raise TimeoutError(f"{what}: not within {timeout} s")
+            raise TimeoutError(f"{what}: not within {stretched(timeout)} s")
         time.sleep(0.005)

@@ -17,12 +17,13 @@ import zosbd2
 from zosbd2 import Feature, Operation, Recovery, Request
 
 from .disks import MIB, counter, udev_held, wait_until
+from .patience import stretched
 
 NAME = "testdisk"
 SIZE = 16 * MIB
 
 #: How long the parent waits for a word of a server. Seconds.
-_PATIENCE = 30.0
+_PATIENCE = stretched(30)
 
 
 class LastingDisk:

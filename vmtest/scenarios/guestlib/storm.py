@@ -10,8 +10,10 @@ import subprocess
 import sys
 import time
 
+from .patience import stretched
+
 #: Seconds that a server may take until it is ready.
-_PATIENCE = 60.0
+_PATIENCE = stretched(60)
 
 # A successor is killed before it is ready in so many of all cases.
 _EARLY = 0.25
