@@ -18,7 +18,7 @@ from vmtest.klog.frames import Frame, entry, innermost, parse_frame, parse_pc, p
         (" fetch+0x1/0x2 [zosbd2 0123456789abcdef]", Frame("fetch", 1, "zosbd2")),
         (" fetch+0x1/0x2 [zosbd2] zosbd2.c:12", Frame("fetch", 1, "zosbd2")),
         (" fetch+0x1/0x2 drivers/block/zosbd2.c:12", Frame("fetch", 1)),
-        (" fetch drivers/block/zosbd2.c:12 [inline]", Frame("fetch")),
+        (" fetch drivers/block/zosbd2.c:12 [inline]", Frame("fetch", inline=True)),
         (" fetch (drivers/block/zosbd2.c:12) zosbd2", Frame("fetch", None, "zosbd2")),
         (
             " [<ffffffff81234567>] fetch+0x1/0x2",

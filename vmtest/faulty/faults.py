@@ -111,7 +111,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     Fault(
         "use-after-free",
-        r"(KASAN: (slab-)?use-after-free Read|KFENCE: use-after-free read)"
+        r"(KASAN: (slab-)?use-after-free Read|KFENCE: use-after-free)"
         r" in faulty_use_after_free",
         ("CONFIG_KASAN", "CONFIG_KFENCE"),
         settings=_KFENCE,
@@ -119,7 +119,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     Fault(
         "oob",
-        r"(KASAN: slab-out-of-bounds Write|KFENCE: (memory corruption|out-of-bounds write))"
+        r"(KASAN: slab-out-of-bounds Write|KFENCE: (memory corruption|out-of-bounds))"
         r" in faulty_oob",
         ("CONFIG_KASAN", "CONFIG_KFENCE"),
         settings=_KFENCE,

@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from enum import Enum, auto
 
 from vmtest.klog.family import Family, Role, Source
 from vmtest.klog.frames import Frame, entry, innermost, parse_frame, plain_name
-from vmtest.klog.helpers import is_helper
+from vmtest.klog.helpers import is_helper, is_lock_primitive
 from vmtest.klog.lines import Line
 from vmtest.klog.report import Kind, Report
 from vmtest.klog.title import fill
@@ -127,7 +128,8 @@ class Builder:
             self._primary_open = Source.LOCK_AT not in family.sources
         else:
             for name, value in groups.items():
-                self._groups.setdefault(name, value)
+                if value and (self._inlined or not self._groups.get(name)):
+                    self._groups[name] = value
         self._roles.add(family.role)
         self._inlined = line.text.endswith(" [inline]")
         self._keep(line)
@@ -178,6 +180,8 @@ class Builder:
                 if not self._groups.get(name):
                     self._groups[name] = value
         if self._lock_at is None and self.phase is Phase.HEADER:
+            if text.endswith("[inline]"):
+                return  # the function it is part of follows
             if at := _LOCK_AT.match(text):
                 self._lock_at = Frame(at["symbol"], module=at["module"])
             elif self._lock_at_next and (frame := parse_frame(text)) and frame.symbol:
@@ -204,6 +208,8 @@ class Builder:
     def _add_frame(self, frame: Frame) -> None:
         if self.phase is Phase.HEADER and self._primary_open:
             self.phase = Phase.BODY
+        if frame.inline:
+            return  # a title must not depend on whether its log was symbolized
         if self._primary_open or (frame.pc and not self._primary and self.phase is Phase.BODY):
             self._primary.append(frame)
         if not self._stacks:
@@ -247,19 +253,23 @@ class Builder:
                 for stack in self._stacks:
                     if found := entry(stack):
                         return found
-            elif frame := innermost(self._candidates(source)):
+            elif frame := innermost(self._candidates(source), _innocence(family, source)):
                 return frame, frame.function
-        # All helpers: better one of them than no name, the header's before all.
+        # All are innocent: better one of them than no name, the header's before all.
         last_resort = [
             frame
             for source in (Source.HEADER, *family.sources)
             for frame in self._candidates(source)
             if frame.symbol and not (source is Source.STACK and is_helper(frame.function))
         ]
+        if Source.ENTRY in family.sources:
+            last_resort = [
+                frame for stack in self._stacks for frame in stack if frame.function == "do_idle"
+            ]
         return (last_resort[0], last_resort[0].function) if last_resort else (None, None)
 
     def _candidates(self, source: Source) -> list[Frame]:
-        if source is Source.HEADER:
+        if source in (Source.HEADER, Source.NAMED):
             symbol = self._groups.get("func") or self._groups.get("first")
             return [Frame(symbol, module=self._groups.get("module"))] if symbol else []
         if source is Source.LOCK_AT:
@@ -289,3 +299,15 @@ class Builder:
         else:
             return None
         return self._last_unloaded if any(address in space for space in _MODULE_SPACE) else None
+
+
+def _innocence(family: Family, source: Source) -> Callable[[str], bool]:
+    """What tells the functions that are not to be named, among those found in `source`."""
+    skip = family.skip
+    if source is Source.NAMED:
+        return lambda _: False
+    if source is Source.LOCK_AT:
+        return is_lock_primitive
+    if skip is not None:
+        return lambda name: is_helper(name) or bool(skip.search(name))
+    return is_helper

@@ -30,6 +30,8 @@ class Source(Enum):
 
     #: The group `func` of the pattern.
     HEADER = auto()
+    #: The same, even if it is a helper: WARN() stands in the function that it names.
+    NAMED = auto()
     #: The program counter: "RIP: 0010:f+0x1/0x2", "pc : f+0x1/0x2".
     PC = auto()
     #: The first stack after the header, helpers skipped.
@@ -60,6 +62,8 @@ class Family:
     ruled: bool
     #: A later line that adds groups ("Write of size 8 at addr").
     detail: re.Pattern[str] | None
+    #: Searched in names of functions that are not guilty in this family, beside the helpers.
+    skip: re.Pattern[str] | None
 
     @property
     def wants_function(self) -> bool:
@@ -83,6 +87,7 @@ def row(
     stamped: bool = False,
     ruled: bool = False,
     detail: str | None = None,
+    skip: str | None = None,
 ) -> Family:
     """A row of the table. "@F" in `pattern` stands for a symbol with offset, size and module."""
     return Family(
@@ -96,4 +101,5 @@ def row(
         stamped,
         ruled,
         re.compile(detail.replace("@F", _SYMBOL)) if detail else None,
+        re.compile(skip) if skip else None,
     )

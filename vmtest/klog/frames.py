@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from vmtest.klog.helpers import is_helper, is_idle, is_machinery
@@ -21,6 +21,8 @@ class Frame:
     #: The program counter of a register dump, not an entry of a stack.
     pc: bool = False
     address: int | None = None
+    #: Part of the function behind it, and known only to logs that were symbolized.
+    inline: bool = False
 
     @property
     def function(self) -> str:
@@ -61,10 +63,11 @@ _BARE = re.compile(
 )
 
 _PC = re.compile(
-    r"(?:(?:RIP|EIP): (?:(?P<segment>[0-9a-f]{4}):)?"
-    r"|(?:pc|epc|PC is at|NIP)\s*[: ]\s*|NIP \[[0-9a-f]+\] |PC is at |Krnl PSW : .*\()"
-    r"(?:\[?<(?P<old>[0-9a-f]+)>\]? *)*"
-    r"(?:0x(?P<raw>[0-9a-f]+)|" + _SYMBOL + r"(?:" + _OFFSET + r")?" + _MODULE + r")"
+    r"(?:(?:RIP|EIP|IP): (?:(?P<segment>[0-9a-f]{4}):)?"
+    r"|(?:pc|epc)\s*:\s*|PC is at |NIP \[[0-9a-f]+\] |\s*ERA: |Krnl PSW : .*\()"
+    r"(?:\[?<[0-9a-f]+>\]? *|[0-9a-f]{8,16} )*"
+    r"(?:0x(?P<raw>[0-9a-f]+)"
+    r"|" + _SYMBOL + r"(?:" + _OFFSET + _MODULE + r"|(?P<inline> \S+:\d+ \[inline\])))"
 )
 _KERNEL_SEGMENTS = ("0010", "0060", "e030")
 
@@ -82,6 +85,7 @@ def parse_frame(text: str) -> Frame | None:
                 groups.get("module"),
                 unreliable=bool(groups.get("unreliable")),
                 address=int(groups["address"], 16) if groups.get("address") else None,
+                inline=pattern is _INLINE,
             )
     if match := _BARE.match(text):
         return Frame("", None, None, bool(match["unreliable"]), address=int(match["address"], 16))
@@ -101,12 +105,13 @@ def parse_pc(text: str) -> Frame | None:
         match["module"],
         pc=True,
         address=int(match["raw"], 16) if match["raw"] else None,
+        inline=bool(match["inline"]),
     )
 
 
-def innermost(frames: Iterable[Frame]) -> Frame | None:
-    """The first frame that is not a helper's; an unreliable one only when there is no other."""
-    named = [frame for frame in frames if frame.symbol and not is_helper(frame.function)]
+def innermost(frames: Iterable[Frame], innocent: Callable[[str], bool] = is_helper) -> Frame | None:
+    """The first frame that is not innocent; an unreliable one only when there is no other."""
+    named = [frame for frame in frames if frame.symbol and not innocent(frame.function)]
     for frame in named:
         if not frame.unreliable:
             return frame
@@ -116,12 +121,15 @@ def innermost(frames: Iterable[Frame]) -> Frame | None:
 _ENTRY_POINT = re.compile(
     r"(?:__(?:x64|ia32|arm64|riscv|s390x?|se|do|compat)_)*(?:compat_)?(?:__)?(?P<call>k?sys_\w+)"
 )
-# The frame these called is the work: a work item, a timer, a tasklet, a thread, an initcall.
+# The frame these called is the work: a work item, a timer, a tasklet, a thread, an initcall, a
+# packet's protocol, an operation of a file.
 _WORK_CALLER = re.compile(
     r"process_(?:one_work|scheduled_works)|call_timer_fn|expire_timers|__run_timer\w*"
     r"|__run_hrtimer|__hrtimer_run_queues|tasklet_action_common|kthread|do_one_initcall"
     r"|rcu_do_batch|rcu_core|irq_work_run_list|smpboot_thread_fn|task_work_run|handle_softirqs"
-    r"|__do_softirq|net_rx_action|__handle_irq_event_percpu"
+    r"|__do_softirq|net_rx_action|__handle_irq_event_percpu|_*netif_receive_skb\w*"
+    r"|(?:vfs|do|call|new_sync)_(?:iter_)?(?:read|write)(?:v|_iter)?|vfs_ioctl|do_vfs_ioctl"
+    r"|blkdev_(?:driver_)?ioctl|sock_ioctl|vfs_fallocate|__fput"
 )
 
 

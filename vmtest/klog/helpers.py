@@ -18,7 +18,7 @@ def _names(*patterns: str) -> re.Pattern[str]:
 _HELPERS = _names(
     # Reporting.
     r"_*dump_stack(_lvl|_set_arch_desc|_print_info)? show_stack(_\w+)? show_regs.* show_trace.*"
-    r" _*show_trace.* dump_backtrace\w* unwind_\w+ arch_stack_walk stack_trace_\w+ save_stack\w*"
+    r" _*show_trace.* dump_backtrace\w* stack_trace_\w+ save_stack\w*"
     r" print_\w+ _*printk\w* _printk vprintk\w* v?s?c?n?printf devkmsg_emit dump_page\w*"
     r" .*(report|dump)_bug_report.* \w*panic\w* make_task_dead oops_\w+ die"
     r" die_\w+ __die.* arm64_notify_die bug_handler brk_handler do_debug_exception report_bug\w*"
@@ -48,8 +48,10 @@ _HELPERS = _names(
     r"|del|move|splice|replace|empty|rotate|cut|swap)\w* _*hlist_(add|del|bl|null)\w*"
     r" __sanitizer_cov\w* __fentry__ ftrace_\w+ __fortify\w* fortify\w*"
     r" _*usercopy\w* check_(heap_object|page_span|object_size|copy_size|stack_object)"
-    r" __check_(heap_object|object_size) __stack_chk_fail skb_(over_|under_)?panic bad_page\w*"
-    r" __cfi_\w+ __pfx_\w+ __x86_(indirect|return)\w* __pi_\w+ __efi_\w+ cfi_\w+",
+    r" ref_tracker_\w+ __check_(heap_object|object_size) __stack_chk_fail skb_(over_|under_)?panic"
+    r" skb_(put|push) bad_page\w*"
+    r" __cfi_\w+ __pfx_\w+ __x86_(indirect|return)\w* __pi_\w+ __efi_\w+"
+    r" cfi_(slowpath|check|fail)\w*",
     # Lockdep, locks, sleeping.
     r"lockdep\w* _*lock_(acquire|release|acquired|contended|is_held|downgrade)\w*"
     r" __lock_\w+ lock_set_class validate_chain check_\w*(prev|noncircular|deadlock|irq|usage"
@@ -65,29 +67,30 @@ _HELPERS = _names(
     r" ___might_sleep __cant_sleep __cant_migrate __might_fault local_bh_\w+"
     r" __local_bh_\w+ _*rcu_(read|note|dynticks|lockdep|preempt|irq|eqs)\w* rcu_is_watching"
     r" preempt_\w+ __preempt\w* _*schedule\w* io_schedule\w* schedule_\w+ _*context_switch"
-    r" __schedule_bug __switch_to\w* _*cond_resched\w* dequeue_task\w* try_to_wake_up\w*"
+    r" __schedule_bug __switch_to\w* _*cond_resched\w* dequeue_task\w*"
     r" _*wait_(for|on)_(common|completion|bit)\w* _*wait_for_common _*wait_on_bit\w*"
     r" out_of_line_wait\w* do_wait_for_common bit_wait\w* _*wait_rcu_gp _*synchronize_(rcu|sched"
-    r"|srcu)\w* prepare_to_wait\w* _*finish_wait add_wait_queue\w* remove_wait_queue\w*"
-    r" _*wake_up\w* autoremove_wake_function msleep\w* ssleep usleep\w* schedule_timeout\w*"
+    r"|srcu)\w* msleep\w* ssleep usleep\w* schedule_timeout\w*"
     r" do_nanosleep freezer\w* try_to_freeze\w* __refrigerator folio_(lock|wait)\w*"
     r" __folio_lock\w* folio_wait_bit\w* wait_on_page_bit\w* __lock_page\w* lock_page\w*"
     r" _*wait_event\w* check_preemption_disabled debug_smp_processor_id __this_cpu_preempt_check",
     # Strings, copies, numbers, bits.
-    r"_*mem(cpy|cmp|set|move|chr|scan|dup)\w* _*str(n|l|s|r|case|pbrk|dup|sep|im)?(cpy|cat|cmp|len"
-    r"|chr|str|casecmp|spn|dup|ncmp|ncpy|nlen|nchr|scpy|nstr)?\w* _*copy_(to|from)_(user|iter"
-    r"|kernel|page)\w* _*raw_copy\w* copyin copyout\w* copy_(user|page|mc)\w* rep_(movs|stos)\w*"
-    r" _*(get|put|clear)_user\w* clear_page\w* string(_nocheck)? pointer vsnprintf v?sn?printf"
-    r" vscnprintf kv?asprintf va_format format_decode number hex_string _*bitmap_\w+"
-    r" _*(set|clear|change|test)_bit\w* test_and_\w+_bit\w* atomic\w* arch_atomic\w* raw_atomic\w*"
+    r"_*mem(cpy|cmp|set|move|chr|scan|dup)\w* _*str(n|l|s|r|c|case|nc|nd)?(cpy|cat|cmp|len"
+    r"|chr|str|spn|dup|sep|pbrk|im|replace)(_\w+)? _*copy_(to|from)_(user|kernel)\w*"
+    r" _*raw_copy\w* copy_(user|mc)\w* copy_page(_regs|_erms|_rep)? rep_(movs|stos)\w*"
+    r" _*(get|put|clear)_user(_(nocheck|nofault|asm|[1248])\w*)? clear_page\w*"
+    r" kv?asprintf kvasprintf _*bitmap_\w+"
+    r" _*(set|clear|change|test)_bit\w* test_and_\w+_bit\w*"
+    r" (arch_|raw_)?atomic(64|_long)?_(read|set|inc|dec|add|sub|and|or|xor|x?chg|cmpxchg|fetch"
+    r"|try)\w*"
     r" __read_once\w* __write_once\w* read_word_at_a_time _*find_(next|first)_\w*bit\w*"
     r" dev_(info|notice|warn|err|alert|crit|emerg|printk\w*) _dev_\w+ csum_partial\w*"
-    r" rb_(erase|next|insert\w*) __rb_\w+"
     r" delay_\w+ __delay __const_udelay __udelay __ndelay ndelay udelay",
     # Allocation.
-    r"_*(k|v|kv)(m|z|c|re)?alloc(_\w+)? _*kmem_cache_\w+ kfree\w* kvfree\w* vfree\w* __vfree\w*"
-    r" _*k(z|v)?free\w* _*slab_\w+ ___slab_alloc __slab_\w+ slab_\w+ do_slab_free new_slab"
-    r" allocate_slab cache_(alloc|free|grow)\w* ____cache\w* _*cache_free\w* kfree_\w+ memdup_user"
+    r"_*(k|v|kv)(m|z|c|re)?alloc(_\w+)? _*kmem_cache_\w+"
+    r" kfree(_sensitive|_const|_bulk|_rcu\w*)? kvfree\w*"
+    r" __kfree __k[zv]free\w* _*slab_\w+ ___slab_alloc __slab_\w+ slab_\w+ do_slab_free new_slab"
+    r" allocate_slab cache_(alloc|free|grow)\w* ____cache\w* _*cache_free\w* memdup_user"
     r" _*alloc_(page|pages|folio|frozen)\w* _*folio_alloc\w* _*get_free_pages\w* get_zeroed_page"
     r" _*free_(page|pages|unref|frozen|pcppages|one_page|large_kmalloc|page_is_bad|tail)\w*"
     r" get_page_from_freelist prep_new_page post_alloc_hook rmqueue\w* __rmqueue\w* kmalloc_\w+"
@@ -95,12 +98,13 @@ _HELPERS = _names(
     r" kmemdup\w* _*do_k[mz]alloc\w* kmalloc_trace qlist_free\w* qlink_free out_of_memory"
     r" oom_kill_process dump_header __devm_\w*alloc devm_k[mz]alloc alloc_percpu\w* pcpu_alloc\w*"
     r" _*alloc_slowpath\w* alloc_workqueue_fmt",
-    # Timers and work items: whoever started or flushed them.
-    r"_*del_timer\w* timer_(delete|shutdown)\w* try_to_del_timer\w* _*mod_timer\w* add_timer\w*"
-    r" __timer_delete\w* _*try_to_timer\w* detach_\w*timer\w* _*flush_(work|workqueue|delayed)\w*"
-    r" _*cancel_(work|delayed)\w* start_flush_work try_to_grab_pending\w* drain_workqueue"
-    r" destroy_workqueue _*queue_(work|delayed)\w* insert_work touch_work\w* __cancel_work\w*"
-    r" __init_work init_timer\w* kobject_(put|get|release|cleanup)",
+)
+
+# What takes or releases a lock for whoever calls it; lockdep names that caller as the place.
+_LOCK_PRIMITIVES = _names(
+    r"_*raw_(spin|read|write)_\w+ do_raw_\w+ spin_\w+ (read|write)_(un|try)?lock\w* rt_(spin|read"
+    r"|write|mutex)\w* rtlock\w* _*mutex_(un|try)?lock\w* _*ww_mutex\w* (down|up)(_\w+)? rwsem_\w+"
+    r" lock_(acquire|release)\w* __lock_acquire"
 )
 
 # Interrupt entry, the tick, and the code that notices and reports a stall.
@@ -132,6 +136,12 @@ _IDLE = _names(
 def is_helper(function: str) -> bool:
     """Whether a title should name this function's caller instead."""
     return bool(_HELPERS.fullmatch(function))
+
+
+@cache
+def is_lock_primitive(function: str) -> bool:
+    """Whether this function is a lock's own, and not a place where one is taken."""
+    return bool(_LOCK_PRIMITIVES.fullmatch(function))
 
 
 @cache

@@ -68,7 +68,7 @@ FAULTS = (
         "BUG: unable to handle kernel {what} in {func}",
     ),
     row(Kind.OOPS, r"(?:BUG: )?[Uu]nable to handle kernel ", _PAGING),
-    row(Kind.OOPS, r"BUG: [Kk]ernel (?:attempted to|tried to) |[Kk]ernel attempted to ", _PAGING),
+    row(Kind.OOPS, r"(?:BUG: )?[Kk]ernel attempted to ", _PAGING, role=Role.ANNOUNCE, rank=40),
     # BUG() and what is made of it.
     row(
         Kind.LIST_CORRUPTION,
@@ -150,20 +150,32 @@ FAULTS = (
         role=_F,
     ),
     row(Kind.BUG, r"Internal error: Oops - BUG", "kernel BUG in {func}", role=_F),
+    row(Kind.OOPS, r"Internal error: ", "Internal error in {func}", role=_F),
     row(
         Kind.OOPS,
-        r"Internal error: Oops - (?P<what>[\w ]+): ",
-        "Internal error: {what} in {func}",
-        role=_F,
-    ),
-    row(Kind.OOPS, r"Internal error: Oops(?:: |\b)", "Internal error: Oops in {func}", role=_F),
-    row(
-        Kind.OOPS,
-        r"Internal error: (?P<what>[\w /-]+?): ",
-        "Internal error: {what} in {func}",
-        role=_F,
+        r"Alignment trap: not handling instruction",
+        "Alignment trap in {func}",
+        role=Role.ANNOUNCE,
+        rank=60,
     ),
     row(Kind.OOPS, r"Unhandled (?:fault|prefetch abort): ", "Unhandled fault in {func}"),
+    # MIPS and LoongArch; s390, whose BUG() is a monitor event.
+    row(Kind.BUG, r"Kernel bug detected\[#\d+\]", "kernel BUG in {func}", role=_F),
+    row(
+        Kind.OOPS,
+        r"(?P<what>illegal operation|privileged operation|protection exception|addressing exception"
+        r"|specification exception|operand exception|data exception|fixpoint divide exception"
+        r"|transaction constraint exception|monitor event): [0-9a-f]{4} ilc:\d \[#\d+\]",
+        "{what} in {func}",
+        role=_F,
+    ),
+    row(
+        Kind.OOPS,
+        r"(?P<what>Reserved instruction|do_cpu invoked|Unhandled kernel unaligned access|TLB miss)"
+        r"\b.*\[#\d+\]",
+        "{what} in {func}",
+        role=_F,
+    ),
     row(Kind.OOPS, r"Bad mode in .* handler detected", "Bad mode in {func}"),
     row(Kind.HARDWARE, r"SError Interrupt on CPU\d+", "SError in {func}"),
     row(Kind.OOPS, r"PANIC: early exception \S+", "PANIC: early exception", rank=60),

@@ -8,7 +8,7 @@ from vmtest.klog.report import Kind
 
 _STACK, _HEADER, _AT = Source.STACK, Source.HEADER, Source.LOCK_AT
 # Old kernels put the headline in brackets and called it INFO.
-_P = r"(?:\[ )?(?:WARNING|INFO|BUG): "
+_P = r"(?:\[ )?(?P<level>WARNING|INFO|BUG): "
 
 LOCKING = (
     row(
@@ -37,7 +37,7 @@ LOCKING = (
     row(
         Kind.LOCKDEP,
         _P + r"bad unlock balance",
-        "WARNING: bad unlock balance in {func}",
+        "{level}: bad unlock balance in {func}",
         _AT,
         _STACK,
     ),
@@ -48,32 +48,32 @@ LOCKING = (
         _AT,
         _STACK,
     ),
-    row(Kind.LOCKDEP, _P + r"held lock freed", "WARNING: held lock freed in {func}", _STACK, _AT),
+    row(Kind.LOCKDEP, _P + r"held lock freed", "{level}: held lock freed in {func}", _STACK, _AT),
     row(
         Kind.LOCKDEP,
         _P + r"lock held when returning to user space",
-        "WARNING: lock held when returning to user space in {func}",
+        "{level}: lock held when returning to user space in {func}",
         _AT,
         _STACK,
     ),
     row(
         Kind.LOCKDEP,
         _P + r"(?:lock held at task exit time|exit with locks held)",
-        "WARNING: lock held at task exit time in {func}",
+        "{level}: lock held at task exit time in {func}",
         _AT,
         _STACK,
     ),
     row(
         Kind.LOCKDEP,
         _P + r"\S.{0,24} still has locks held",
-        "WARNING: still has locks held in {func}",
+        "{level}: still has locks held in {func}",
         _AT,
         _STACK,
     ),
     row(
         Kind.LOCKDEP,
         _P + r"[Nn]ested lock was not taken",
-        "WARNING: nested lock was not taken in {func}",
+        "{level}: nested lock was not taken in {func}",
         _AT,
         _STACK,
     ),
@@ -87,8 +87,9 @@ LOCKING = (
     row(
         Kind.SUSPICIOUS_RCU,
         _P + r"suspicious RCU usage",
-        "WARNING: suspicious RCU usage in {func}",
+        "{level}: suspicious RCU usage in {func}",
         _STACK,
+        skip="rcu",
     ),
     row(
         Kind.LOCKDEP,
@@ -119,7 +120,7 @@ LOCKING = (
         "WARNING: locking bug in {func}",
         _STACK,
         role=Role.ANNOUNCE,
-        rank=60,
+        rank=40,
     ),
     row(
         Kind.LOCKDEP,

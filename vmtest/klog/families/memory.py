@@ -7,6 +7,11 @@ from vmtest.klog.family import Role, Source, row
 from vmtest.klog.report import Kind
 
 _STACK, _HEADER = Source.STACK, Source.HEADER
+# How drivers hand a buffer to a device.
+OF_USB_CORE = r"^usb_(?:submit_urb|start_wait_urb|bulk_msg|interrupt_msg|control_msg)"
+_ALLOCATING = r"alloc|idr_get|list_lru_init|asprintf|str.?dup|memdup|create_object"
+_OF_PAGES = r"^_*(?:folio|page|pages)_\w*put|^_*put_page|^release_pages|^free_|_free$"
+OF_DEBUG_OBJECTS = r"debug_|rcu|^hrtimer_|^timer_|^work_|percpu_|vunmap|^vfree|^__free_|kobject_"
 _ACCESS = r"(?P<access>Read|Write) (?:of size|at addr)"
 
 MEMORY = (
@@ -47,11 +52,12 @@ MEMORY = (
         "KMSAN: {type} in {func}",
         _STACK,
         _HEADER,
+        skip=OF_USB_CORE,
     ),
     row(
         Kind.KFENCE,
-        r"BUG: KFENCE: (?P<type>(?:out-of-bounds|use-after-free|invalid)(?: read| write| free)?"
-        r"|memory corruption|[\w -]+?)(?: in @F)?$",
+        r"BUG: KFENCE: (?P<type>out-of-bounds|use-after-free|invalid (?:read|write|free)"
+        r"|memory corruption|[\w -]+?)(?: read| write)?(?: in @F)?$",
         "KFENCE: {type} in {func}",
         _STACK,
         _HEADER,
@@ -74,6 +80,7 @@ MEMORY = (
         r"unreferenced (?:percpu )?object 0x[0-9a-f]+ \(size \d+\):",
         "memory leak in {func}",
         _STACK,
+        skip=_ALLOCATING,
     ),
     row(
         Kind.KMEMLEAK,
@@ -116,6 +123,7 @@ MEMORY = (
         r"ODEBUG: (?P<what>\w+) ",
         "WARNING: ODEBUG bug in {func}",
         _STACK,
+        skip=OF_DEBUG_OBJECTS,
         role=Role.ANNOUNCE,
         rank=70,
     ),
@@ -171,21 +179,35 @@ MEMORY = (
         _STACK,
     ),
     # Pages.
-    row(Kind.BAD_PAGE, r"BUG: Bad page state in process ", "BUG: Bad page state in {func}", _STACK),
-    row(Kind.BAD_PAGE, r"BUG: Bad page map in process ", "BUG: Bad page map in {func}", _STACK),
+    row(
+        Kind.BAD_PAGE,
+        r"BUG: Bad page state in process ",
+        "BUG: Bad page state in {func}",
+        _STACK,
+        skip=_OF_PAGES,
+    ),
+    row(Kind.BAD_PAGE, r"BUG: Bad page map in process ", "BUG: Bad page map"),
     row(Kind.BAD_PAGE, r"BUG: Bad page cache in process ", "BUG: Bad page cache in {func}", _STACK),
     row(Kind.BAD_PAGE, r"BUG: Bad rss-counter state ", "BUG: Bad rss-counter state", single=True),
     row(
         Kind.BAD_PAGE,
-        r"BUG: non-zero (?:pgtables_bytes|nr_ptes|nr_pmds) on freeing mm",
-        "BUG: non-zero pgtables_bytes on freeing mm",
+        r"BUG: (?P<what>non-zero \w+ on freeing mm: \d+)",
+        "BUG: {what}",
         single=True,
     ),
     row(
         Kind.BAD_PAGE,
         r"(?:_?swap_info_get|get_swap_device|swap_free|swap_dup): Bad swap ",
         "BUG: bad swap entry",
-        single=True,
+        role=Role.ANNOUNCE,
+        rank=30,
+    ),
+    row(
+        Kind.BAD_PAGE,
+        r"\S+\.[ch]:\d+: bad (?P<table>pte|pmd|pud|p4d|pgd) ",
+        "BUG: bad {table}",
+        role=Role.ANNOUNCE,
+        rank=30,
     ),
     # Exhaustion, not corruption.
     row(

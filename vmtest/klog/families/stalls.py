@@ -8,6 +8,11 @@ from vmtest.klog.report import Kind
 
 _STACK, _ENTRY = Source.STACK, Source.ENTRY
 _STALL = "INFO: rcu detected stall in {func}"
+# Whoever waits is guilty, not what it waits with.
+_WAITING = (
+    r"sched|_lock|_slowlock|^down|rwsem|rwbase|completion|kthread|wait|synchronize|context_switch"
+    r"|__switch_to|cancel_delayed_work|rcu_barrier"
+)
 
 STALLS = (
     row(
@@ -49,8 +54,16 @@ STALLS = (
     row(Kind.WORKQUEUE_LOCKUP, r"(?:workqueue: )?BUG: workqueue lockup", "BUG: workqueue lockup"),
     row(
         Kind.HUNG_TASK,
-        r"INFO: task \S.{0,40}:\d+ (?:<\w+> )?(?:blocked (?:in I/O wait )?|can't die )for more",
+        r"INFO: task \S.{0,40}:\d+ (?:<\w+> )?blocked (?:in I/O wait )?for more",
         "INFO: task hung in {func}",
         _STACK,
+        skip=_WAITING,
+    ),
+    row(
+        Kind.HUNG_TASK,
+        r"INFO: task \S.{0,40}:\d+ (?:<\w+> )?can't die (?:for more|in)",
+        "INFO: task can't die in {func}",
+        _STACK,
+        skip=_WAITING,
     ),
 )

@@ -3,15 +3,17 @@
 
 from __future__ import annotations
 
+from vmtest.klog.families.memory import OF_DEBUG_OBJECTS, OF_USB_CORE
 from vmtest.klog.family import Role, Source, row
 from vmtest.klog.report import Kind
 
-_PC, _STACK, _HEADER = Source.PC, Source.STACK, Source.HEADER
+_PC, _STACK, _NAMED = Source.PC, Source.STACK, Source.NAMED
 # "WARNING: CPU: 0 PID: 1 at file.c:1 f+0x1/0x2 [mod]", and from 6.18 on
 # "WARNING: [condition] file.c:1 at f+0x1/0x2 [mod], CPU#0: comm/1".
 _AT = r"WARNING: (?:CPU: \d+ PID: \d+ at |(?:\[.*\] )?(?=\S+:\d+ at \S.*CPU#\d+))"
 _WHERE = r"\S+(?::\d+)?(?: at)? "
 _LINE = r":\d+(?: at)? "
+_ALLOCATORS = r"alloc|slab|kmem|memdup|str.?dup"
 
 WARNINGS = (
     row(
@@ -26,6 +28,7 @@ WARNINGS = (
         _AT + r"lib/debugobjects\.c" + _LINE,
         "WARNING: ODEBUG bug in {func}",
         _STACK,
+        skip=OF_DEBUG_OBJECTS,
         rank=65,
     ),
     row(
@@ -54,6 +57,7 @@ WARNINGS = (
         _AT + r"lib/kobject\.c" + _LINE,
         "WARNING: kobject bug in {func}",
         _STACK,
+        skip="kobject_|kset_",
         rank=65,
     ),
     row(
@@ -61,9 +65,34 @@ WARNINGS = (
         _AT + r"fs/proc/generic\.c" + _LINE,
         "WARNING: proc registration bug in {func}",
         _STACK,
+        skip="^_*proc_",
         rank=65,
     ),
-    row(Kind.WARNING, _AT + _WHERE + r"@F", "WARNING in {func}", _HEADER, _PC, _STACK),
+    row(
+        Kind.WARNING,
+        _AT + r"mm/vmalloc\.c" + _LINE + r"__vmalloc_node",
+        "WARNING: zero-size vmalloc in {func}",
+        _STACK,
+        skip=_ALLOCATORS,
+        rank=65,
+    ),
+    row(
+        Kind.WARNING,
+        _AT + r"mm/\w+\.c" + _LINE + r"(?:k|v|kv)malloc\w*\+",
+        "WARNING: kmalloc bug in {func}",
+        _STACK,
+        skip=_ALLOCATORS,
+        rank=65,
+    ),
+    row(
+        Kind.WARNING,
+        _AT + r"drivers/usb/core/urb\.c" + _LINE + r"usb_submit_urb\+",
+        "WARNING in {func}/usb_submit_urb",
+        _STACK,
+        skip=OF_USB_CORE,
+        rank=65,
+    ),
+    row(Kind.WARNING, _AT + _WHERE + r"@F", "WARNING in {func}", _NAMED),
     row(Kind.WARNING, _AT, "WARNING in {func}", _PC, _STACK, rank=45),
     row(
         Kind.WARNING,
@@ -77,8 +106,8 @@ WARNINGS = (
     ),
     row(
         Kind.WARNING,
-        r"WARNING: stack (?:recursion|going in the wrong direction)",
-        "WARNING: stack going wrong in {func}",
+        r"WARNING: (?P<what>stack recursion|stack going in the wrong direction)",
+        "WARNING: {what} in {func}",
     ),
     row(
         Kind.WARNING,
