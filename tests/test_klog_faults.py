@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from vmtest.faulty import FAULTS, SOURCE, Fault, enabled_options
-from vmtest.klog import failing, parse
+from vmtest.klog import parse
 
 LOGS = Path(__file__).parent / "fixtures" / "klog"
 MODULE = (SOURCE / "main.c").read_text(encoding="utf-8")
@@ -32,14 +32,14 @@ def test_the_module_documents_every_word() -> None:
 def test_a_real_log_of_the_fault_gets_the_expected_title(path: Path) -> None:
     name = re.sub(r"^real-[\d.]+-", "", path.stem)
     fault = BY_NAME[name.partition("+")[0]]
-    reports = failing(parse(path.read_text(encoding="utf-8")))
+    reports = parse(path.read_text(encoding="utf-8"))
     assert reports
     assert fault.matches(reports[0].title), reports[0].title
 
 
 def test_no_title_matches_two_faults_of_the_same_kind() -> None:
     for path in REAL:
-        [first, *_] = failing(parse(path.read_text(encoding="utf-8")))
+        [first, *_] = parse(path.read_text(encoding="utf-8"))
         assert sum(fault.matches(first.title) for fault in FAULTS) <= 2, first.title
 
 

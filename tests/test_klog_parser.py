@@ -14,7 +14,6 @@ from vmtest.klog import (
     LogParser,
     Report,
     distinct,
-    failing,
     lost_connection,
     no_output,
     parse,
@@ -211,10 +210,9 @@ def test_titles_are_free_of_addresses_and_numbers() -> None:
     assert report.title == "kernel panic: bad ADDR of task NUM"
 
 
-def test_failing_leaves_out_what_only_informs() -> None:
-    oom, leak = parse(fixture("oom-informational")), parse(fixture("kmemleak-count"))
-    assert failing(oom + leak) == leak
-    assert failing(oom + leak, allowed=()) == oom + leak
+def test_memory_that_runs_out_is_no_report() -> None:
+    assert parse(fixture("oom-killer")) == []
+    assert parse(fixture("page-allocation-failure")) == []
 
 
 def test_distinct_keeps_the_first_of_each_title() -> None:
@@ -229,7 +227,6 @@ def test_reports_about_silent_guests() -> None:
     silent = no_output(30, ["a"], line=10)
     assert silent.kind is Kind.HANG
     assert silent.lines[-1] == "(nothing on the console for 30 s)"
-    assert failing([lost, silent]) == [lost, silent]
 
 
 def test_report_is_a_value() -> None:

@@ -8,7 +8,7 @@ import re
 from vmtest import leaks
 from vmtest.cleanliness import State
 from vmtest.errors import GuestError
-from vmtest.klog import Kind, Report, failing
+from vmtest.klog import Kind, Report
 from vmtest.klog.elf import ElfSymbolizer
 from vmtest.klog.symbolize import symbolize
 from vmtest.pool import PooledVm
@@ -119,7 +119,7 @@ class LogWatch:
         ours = tuple(f"[{name}" for name in self._pooled.vm.guest.symbol_files)
         return [
             report
-            for report in failing(self.reports)
+            for report in self.reports
             if report.kind is not Kind.KCSAN or any(name in report.text for name in ours)
         ]
 

@@ -57,7 +57,7 @@ _MAX_LINES = 3000
 # An announcement stands this close to its header.
 _MAX_ANNOUNCEMENT = 16
 # Kinds whose details come after the stack as well.
-_FOLLOWED_LATE = frozenset({Kind.RCU_STALL, Kind.OOM})
+_FOLLOWED_LATE = frozenset({Kind.RCU_STALL})
 
 
 class Builder:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -43,16 +43,10 @@ class Kind(StrEnum):
     USE_AFTER_UNLOAD = "use-after-unload"
     HARDWARE = "hardware"
     PANIC = "panic"
-    ALLOCATION_FAILURE = "allocation-failure"
-    OOM = "oom"
     REBOOT = "reboot"
     BOOT_FAILURE = "boot-failure"
     LOST_CONNECTION = "lost-connection"
     HANG = "hang"
-
-
-#: Kinds that inform only: memory pressure is something a test may cause on purpose.
-INFORMATIONAL = frozenset({Kind.OOM})
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +93,6 @@ class Death:
     number: int
 
 
-def failing(reports: Iterable[Report], allowed: Collection[Kind] = INFORMATIONAL) -> list[Report]:
-    """Those of `reports` that fail the test they happened in."""
-    return [report for report in reports if report.kind not in allowed]
-
-
 def distinct(reports: Iterable[Report]) -> list[Report]:
     """The first report of each title: a stall or a leak is often printed again and again."""
     seen: dict[tuple[Kind, str], Report] = {}
@@ -116,7 +105,7 @@ def lost_connection(last_lines: Sequence[str] = (), line: int = 0) -> Report:
     """The report for a guest that stopped answering although its log shows no reason."""
     return Report(
         kind=Kind.LOST_CONNECTION,
-        title="lost connection to the guest",
+        title="lost connection to test machine",
         function=None,
         lines=tuple(last_lines),
         start=max(1, line - len(last_lines) + 1),
@@ -129,7 +118,7 @@ def no_output(seconds: float, last_lines: Sequence[str] = (), line: int = 0) -> 
     """The report for a guest whose console has been silent past its deadline."""
     return Report(
         kind=Kind.HANG,
-        title="no output from the guest",
+        title="no output from test machine",
         function=None,
         lines=(*last_lines, f"(nothing on the console for {seconds:g} s)"),
         start=max(1, line - len(last_lines) + 1),

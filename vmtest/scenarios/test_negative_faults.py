@@ -12,7 +12,7 @@ import re
 import pytest
 
 from vmtest.faulty import FAULTS, After, Fault
-from vmtest.klog import failing, parse
+from vmtest.klog import parse
 from vmtest.pytest_plugin import Session
 from vmtest.scenarios.negative_run import InnerRun, InnerTest, run_inner
 
@@ -55,7 +55,7 @@ def test_a_fault_turns_its_test_red_with_its_title(inner: InnerRun, fault: Fault
 @every_fault
 def test_the_whole_report_of_a_fault_is_in_the_failure(inner: InnerRun, fault: Fault) -> None:
     test = _of_fault(inner, fault)
-    reports = [report for report in failing(parse(test.dmesg)) if fault.matches(report.title)]
+    reports = [report for report in parse(test.dmesg) if fault.matches(report.title)]
     assert reports, f"no report of {fault.name} in its dmesg:\n{test.dmesg}"
     # A shown line may be longer: the place in the source is added.
     missing = [line for line in reports[0].lines if line.strip() not in test.text]

@@ -209,26 +209,4 @@ MEMORY = (
         role=Role.ANNOUNCE,
         rank=30,
     ),
-    # Exhaustion, not corruption.
-    row(
-        Kind.ALLOCATION_FAILURE,
-        r".{1,24}: page allocation failure: order:\d",
-        "page allocation failure in {func}",
-        _STACK,
-    ),
-    row(
-        Kind.OOM,
-        r".{1,24} invoked oom-killer: gfp_mask=",
-        "out of memory in {func}",
-        _STACK,
-        rank=10,
-    ),
-    row(
-        Kind.OOM,
-        r"(?:Memory cgroup out of memory|Out of memory[^:]*): Kill(?:ed)? process \d+",
-        "out of memory",
-        role=Role.FOLLOW,
-        rank=5,
-        single=True,
-    ),
 )
