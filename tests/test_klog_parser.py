@@ -126,6 +126,45 @@ def test_harmless_log_gives_nothing() -> None:
     assert parse(fixture("harmless")) == []
 
 
+def test_words_of_programs_are_no_report() -> None:
+    assert parse((FIXTURES / "programs.txt").read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize(
+    "prefix",
+    [
+        "[   91.112233] guest kernel: ",  # journalctl -o short-monotonic
+        "[   91.112233] <4>",
+        "[   91.112233] [   T12] ",
+        "<4>[   91.112233][   T12] ",
+        "Nov 25 01:02:03 guest kern.warn kernel: [   91.112233] ",  # busybox
+        "Nov 25 01:02:03 guest kernel: [   91.112233] ",
+        "2026-11-25T01:02:03.123456+01:00 guest kernel: ",
+        "4,1423,91112233,-,caller=T12;",
+        "executing program[   91.112233][   T12] ",
+        "root@guest:~# [   91.112233] ",
+    ],
+)
+def test_prefixes_are_taken_off(prefix: str) -> None:
+    log = "".join(
+        f"{prefix}{line}\n"
+        for line in [
+            "------------[ cut here ]------------",
+            "WARNING: CPU: 0 PID: 12 at drivers/slot.c:33 free_slot+0x1ad/0x1f0",
+            "RIP: 0010:free_slot+0x1ad/0x1f0",
+            "---[ end trace 0000000000000000 ]---",
+        ]
+    )
+    [report] = parse(log)
+    assert report.title == "WARNING in free_slot"
+    assert len(report.lines) == 4
+
+
+def test_program_with_the_kernels_prefix_is_no_report() -> None:
+    assert parse("[   91.112300] guest systemd[1]: BUG: of a program\n") == []
+    assert parse("Nov 25 01:02:03 guest user.info program: BUG: of it\n") == []
+
+
 def test_log_printed_again_by_a_second_console_is_no_reboot() -> None:
     boot = "[    0.000000] Linux version 6.12.0\n[    0.500000] printk: console enabled\n"
     assert parse(boot + boot + "[    9.000000] fine\n") == []

@@ -50,6 +50,8 @@ _MODULE_SPACE = (
     range(0xFFFFFFFFA0000000, 0xFFFFFFFFFF600000),  # x86-64
     range(0xFFFF800000000000, 0xFFFF800100000000),  # arm64
 )
+# "CPU: 0 PID: 12 Comm:", "WARNING: CPU: 0 PID: 12 at", "by task x/12", "CPU#0: x/12".
+_OWNER = re.compile(r".*?(?:\bPID: |\bby task \S{0,40}/|, CPU#\d+: \S{0,40}/)(?P<pid>\d+)\b")
 # So many lines in a row that do not look like a report's end it.
 _DOUBT = {Phase.HEADER: 24, Phase.BODY: 10, Phase.ENDED: 5}
 # No report is longer; what goes on for more is another one's trouble ("Showing all locks").
@@ -73,6 +75,8 @@ class Builder:
         self.last_message = 0
         #: Lines that did not look like a report's; they belong if others that do come after them.
         self.doubtful: list[Line] = []
+        #: The process that the headers name.
+        self.owner: str | None = None
         self._family: Family | None = None
         self._groups: dict[str, str | None] = {}
         self._roles: set[Role] = set()
@@ -108,6 +112,12 @@ class Builder:
         """Whether so much that is not a report's has followed that this one must be over."""
         return len(self.doubtful) > _DOUBT[self.phase] or len(self.lines) > _MAX_LINES
 
+    @property
+    def awaits_stack(self) -> bool:
+        """Whether its process is known, or will be told, by which its stack is recognised."""
+        told = bool(self._family and self._family.detail)
+        return self.phase is Phase.HEADER and (told or self.owner is not None)
+
     def continues_with(self, family: Family) -> bool:
         """Whether a header of `family` belongs to this report."""
         if family.role is Role.PANIC_AFTER:
@@ -133,6 +143,7 @@ class Builder:
         self._roles.add(family.role)
         self._inlined = line.text.endswith(" [inline]")
         self._keep(line)
+        self.owner = self.owner or owner(line.text)
         self.stamped = self.stamped or line.stamped
         if "Kernel panic" in line.text:
             self.fatal = True
@@ -174,6 +185,8 @@ class Builder:
         self.lines.append(line)
 
     def _refine(self, text: str) -> None:
+        if self.phase is Phase.HEADER:
+            self.owner = self.owner or owner(text)
         self._not_present = self._not_present or bool(_NOT_PRESENT.match(text))
         if self._family and self._family.detail and (more := self._family.detail.match(text)):
             for name, value in more.groupdict().items():
@@ -299,6 +312,12 @@ class Builder:
         else:
             return None
         return self._last_unloaded if any(address in space for space in _MODULE_SPACE) else None
+
+
+def owner(text: str) -> str | None:
+    """The process that a line of a report says it is about."""
+    match = _OWNER.match(text)
+    return match["pid"] if match else None
 
 
 def _innocence(family: Family, source: Source) -> Callable[[str], bool]:

@@ -21,20 +21,20 @@ _HELPERS = _names(
     r" _*show_trace.* dump_backtrace\w* stack_trace_\w+ save_stack\w*"
     r" print_\w+ _*printk\w* _printk vprintk\w* v?s?c?n?printf devkmsg_emit dump_page\w*"
     r" .*(report|dump)_bug_report.* \w*panic\w* make_task_dead oops_\w+ die"
-    r" die_\w+ __die.* arm64_notify_die bug_handler brk_handler do_debug_exception report_bug\w*"
-    r" _*report_bug fixup_bug handle_bug _*warn\w* __warn_\w+ warn_slowpath\w* warn_alloc\w*"
+    r" die_(addr|nmi|kernel_fault|with_backtrace) __die.* arm64_notify_die bug_handler"
+    r" brk_handler do_debug_exception report_bug\w* _*report_bug fixup_bug handle_bug _*warn\w* __warn_\w+ warn_slowpath\w* warn_alloc\w*"
     r" do_error_trap do_trap\w* do_invalid_op \w*exc_\w+ asm_\w+ invalid_op \w*_trap"
     r" page_fault\w* do_page_fault do_user_addr_fault do_kern_addr_fault bad_area\w*"
     r" __bad_area\w* no_context page_fault_oops kernelmode_fixup_or_oops\w* exc_page_fault"
     r" search_exception\w* __do_kernel_fault do_translation_fault do_tag_\w+ do_sea do_bad"
     r" do_mem_abort do_bad_area"
     r" do_alignment_fault do_serror el[01]\w* general_protection error_entry ret_from_exception"
-    r" program_check_\w+ machine_check\w* die_kernel_fault do_kernel_\w*fault do_DataAbort"
+    r" program_check_\w+ machine_check\w* do_kernel_\w*fault do_DataAbort"
     r" __invalid_\w+ _*sanitizer\w* entry_SYSCALL_64\w* refcount_error_report",
     # Sanitizers and other debugging aids.
     r"_*kasan\w* .*_kasan_.* _*asan_\w+ __hwasan_\w+ _*kmsan\w* __msan_\w+ _*kcsan\w* __tsan_\w+"
     r" kfence\w* _*ubsan\w* __ubsan_\w+ check_memory_region\w* memory_is_\w+ end_report"
-    r" address_is_\w+ kasan_report_invalid_free check_region_inline check_slab_allocation"
+    r" address_is_\w+ _*mte_check\w* check_region_inline check_slab_allocation"
     r" debug_(object|print_object|obj)\w* _*debug_(object|check)\w* lookup_object_or_alloc"
     r" (timer|work)_is_static_object debug_objects\w* debug_timer\w* debug_(de)?activate"
     r" debug_assert_init debug_work\w* debug_rcu\w* debug_hrtimer\w* debug_lockdep\w*"
@@ -85,7 +85,8 @@ _HELPERS = _names(
     r"|try)\w*"
     r" __read_once\w* __write_once\w* read_word_at_a_time _*find_(next|first)_\w*bit\w*"
     r" dev_(info|notice|warn|err|alert|crit|emerg|printk\w*) _dev_\w+ csum_partial\w*"
-    r" delay_\w+ __delay __const_udelay __udelay __ndelay ndelay udelay",
+    r" csd_lock_\w+ smp_call_function\w* on_each_cpu\w* delay_\w+ __delay"
+    r" __const_udelay __udelay __ndelay ndelay udelay",
     # Allocation.
     r"_*(k|v|kv)(m|z|c|re)?alloc(_\w+)? _*kmem_cache_\w+"
     r" kfree(_sensitive|_const|_bulk|_rcu\w*)? kvfree\w*"

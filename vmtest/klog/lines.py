@@ -38,6 +38,8 @@ _STAMP = re.compile(
     r"|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d,\d{6}[+-]\d\d:\d\d)"  # dmesg --time-format iso
      + _CALLER.replace("caller", "other_caller") + r")(?: |$)?"
 )
+# journalctl -o short-monotonic; consoles that print the level behind the stamp.
+_INNER = re.compile(r"[\w.-]+ kernel: |<\d>")
 _ONLY_CALLER = re.compile(r"\[ *(?P<caller>[TC]\d+)\] ?")
 _GLUED = re.compile(r"(?:<\d{1,3}>)?\[ *\d+\.\d{6}\]")
 
@@ -109,6 +111,8 @@ def parse_line(text: str, number: int = 0) -> Line:
         caller = stamp["caller"] or stamp["other_caller"] or caller
         time = float(stamp["seconds"]) if stamp["seconds"] else None
         rest = rest[stamp.end() :]
+        if inner := _INNER.match(rest):
+            rest = rest[inner.end() :]
     elif only := _ONLY_CALLER.match(rest):
         stamped, caller, rest = True, only["caller"], rest[only.end() :]
     return Line(number, rest, text, caller, time, stamped)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 
-from vmtest.klog.builder import Builder, Phase
+from vmtest.klog.builder import Builder, Phase, owner
 from vmtest.klog.families import match_family
 from vmtest.klog.family import Family, Role
 from vmtest.klog.frames import parse_frame
@@ -62,6 +62,8 @@ class LogParser:
         self._partial = ""
         self._number = 0
         self._streams: dict[str, Builder] = {}
+        #: Reports without caller ids that another one interrupted before their stack came.
+        self._interrupted: list[Builder] = []
         self._preludes: dict[str, list[Line]] = {}
         self._latest_time = 0.0
         #: A kernel has announced itself; its messages have times; it has said that it ends.
@@ -74,7 +76,7 @@ class LogParser:
     @property
     def pending(self) -> bool:
         """Whether a report is open, whose rest may still be on its way."""
-        return bool(self._streams)
+        return bool(self._open())
 
     @property
     def line_count(self) -> int:
@@ -111,7 +113,7 @@ class LogParser:
         return sorted(done, key=lambda report: report.start)
 
     def _open(self) -> list[Builder]:
-        return list(dict.fromkeys(self._streams.values()))
+        return list(dict.fromkeys([*self._interrupted, *self._streams.values()]))
 
     def _watch_partial(self) -> None:
         if len(self._partial) > 4096:
@@ -196,7 +198,7 @@ class LogParser:
             builder.header(line, family, match)
             return
         if builder is not None:
-            self._close(builder)
+            self._interrupt(stream, builder)
         builder = Builder(self._preludes.pop(stream, []))
         builder.header(line, family, match)
         self._streams[stream] = builder
@@ -218,10 +220,12 @@ class LogParser:
                 self._prelude(stream, line)
                 return
             self._streams[stream] = builder
+        if not stream:
+            builder = self._resumed(builder, line)
         if builder.stamped and not line.stamped and not parse_frame(line.text):
             return  # the console of somebody else
         if _CUT_HERE.match(line.text) and not builder.announced_only:
-            self._close(builder)
+            self._interrupt(stream, builder)
             self._preludes[stream] = [line]
             return
         if _RULER.match(line.text):
@@ -233,6 +237,28 @@ class LogParser:
         builder.add(line, sure=bool(_BODY.match(line.text)))
         if builder.exhausted:
             self._close(builder)
+
+    def _interrupt(self, stream: str, builder: Builder) -> None:
+        """Another report begins in `stream`. Without caller ids, `builder` may go on later."""
+        if stream or not builder.awaits_stack:
+            self._close(builder)
+        else:
+            del self._streams[stream]
+            self._interrupted.append(builder)
+
+    def _resumed(self, current: Builder, line: Line) -> Builder:
+        """The report that `line` belongs to by its process: `current`, or an interrupted one."""
+        pid = owner(line.text) if self._interrupted else None
+        if pid is None or current.owner == pid:
+            return current
+        for wanted in (pid, None) if current.owner else (pid,):
+            for builder in self._interrupted:
+                if builder.owner == wanted:
+                    self._interrupt("", current)
+                    self._interrupted.remove(builder)
+                    self._streams[""] = builder
+                    return builder
+        return current
 
     def _adopted(self, line: Line) -> Builder | None:
         """The stall report that made another CPU print its stack."""
@@ -254,6 +280,8 @@ class LogParser:
 
     def _close(self, builder: Builder) -> None:
         self._streams = {key: open_ for key, open_ in self._streams.items() if open_ is not builder}
+        if builder in self._interrupted:
+            self._interrupted.remove(builder)
         if report := builder.build():
             self._done.append(report)
 

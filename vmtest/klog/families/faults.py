@@ -112,7 +112,7 @@ FAULTS = (
     # Traps. "Oops: " stands before them from 6.10 on.
     row(
         Kind.GPF,
-        _OOPS + r"general protection fault\b.*\[#\d+\]|general protection fault: ",
+        _OOPS + r"general protection fault\b.*\[#\d+\]|general protection fault: [0-9a-f]{4}\b",
         "general protection fault in {func}",
         role=_F,
     ),
@@ -179,5 +179,5 @@ FAULTS = (
     row(Kind.OOPS, r"Bad mode in .* handler detected", "Bad mode in {func}"),
     row(Kind.HARDWARE, r"SError Interrupt on CPU\d+", "SError in {func}"),
     row(Kind.OOPS, r"PANIC: early exception \S+", "PANIC: early exception", rank=60),
-    row(Kind.OOPS, r"Oops(?:: | - |\[| \[#).*", "Oops in {func}", role=_F),
+    row(Kind.OOPS, r"Oops\b.*\[#\d+\]|Oops: [0-9a-f]{4}\b", "Oops in {func}", role=_F),
 )

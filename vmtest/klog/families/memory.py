@@ -12,6 +12,7 @@ OF_USB_CORE = r"^usb_(?:submit_urb|start_wait_urb|bulk_msg|interrupt_msg|control
 _ALLOCATING = r"alloc|idr_get|list_lru_init|asprintf|str.?dup|memdup|create_object"
 _OF_PAGES = r"^_*(?:folio|page|pages)_\w*put|^_*put_page|^release_pages|^free_|_free$"
 OF_DEBUG_OBJECTS = r"debug_|rcu|^hrtimer_|^timer_|^work_|percpu_|vunmap|^vfree|^__free_|kobject_"
+_OF_UBSAN = r"^handle_(?:overflow|object_size|missing_return|ubsan|misaligned|null_ptr)"
 _ACCESS = r"(?P<access>Read|Write) (?:of size|at addr)"
 
 MEMORY = (
@@ -67,8 +68,15 @@ MEMORY = (
         r"UBSAN: Undefined behaviour in \S+",
         "UBSAN: undefined-behaviour in {func}",
         _STACK,
+        skip=_OF_UBSAN,
     ),
-    row(Kind.UBSAN, r"UBSAN: (?P<type>[a-z][a-z-]+) in \S+:\d+", "UBSAN: {type} in {func}", _STACK),
+    row(
+        Kind.UBSAN,
+        r"UBSAN: (?P<type>[a-z][a-z-]+) in \S+:\d+",
+        "UBSAN: {type} in {func}",
+        _STACK,
+        skip=_OF_UBSAN,
+    ),
     row(
         Kind.UBSAN,
         r"(?:Internal error: |Oops: )?UBSAN: (?P<what>[a-z][\w ,-]+?)(?::|\s*\[#)",

@@ -47,7 +47,7 @@ PANICS = (
     ),
     row(
         Kind.STACK_OVERFLOW,
-        _P + r"kernel stack overflow",
+        _P + r"[Kk]ernel stack overflow",
         "kernel stack overflow in {func}",
         role=Role.PANIC_AFTER,
         rank=45,
@@ -70,6 +70,12 @@ PANICS = (
         Kind.BOOT_FAILURE,
         _P + r"(?P<reason>VFS: Unable to mount root fs.*|No (?:working )?init found"
         r"|Requested init \S+ failed.*|Unable to mount root.*|junk .* in compressed archive)",
+        "kernel panic: {reason}",
+        rank=60,
+    ),
+    row(
+        Kind.PANIC,
+        _P + r"(?P<reason>Couldn't open N_TTY ldisc)",
         "kernel panic: {reason}",
         rank=60,
     ),
