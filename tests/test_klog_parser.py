@@ -142,6 +142,8 @@ def test_words_of_programs_are_no_report() -> None:
         "2026-11-25T01:02:03.123456+01:00 guest kernel: ",
         "4,1423,91112233,-,caller=T12;",
         "executing program[   91.112233][   T12] ",
+        "[   91.112233] c0   2011 ",
+        "[   91.112233] (2)[123:kworker/2:1]",
         "root@guest:~# [   91.112233] ",
     ],
 )
@@ -168,6 +170,15 @@ def test_program_with_the_kernels_prefix_is_no_report() -> None:
 def test_log_printed_again_by_a_second_console_is_no_reboot() -> None:
     boot = "[    0.000000] Linux version 6.12.0\n[    0.500000] printk: console enabled\n"
     assert parse(boot + boot + "[    9.000000] fine\n") == []
+
+
+def test_version_shown_to_a_user_is_no_reboot() -> None:
+    assert parse("[   20.000000] fine\nLinux version 6.12.0 (gcc 14)\n[   21.000000] fine\n") == []
+
+
+def test_decompressor_after_a_reset_begins_a_boot() -> None:
+    log = "[   20.000000] fine\nDecompressing Linux... Parsing ELF... done.\nBooting the kernel.\n"
+    assert [report.kind for report in parse(log)] == [Kind.REBOOT]
 
 
 def test_firmware_before_the_first_kernel_is_no_reboot() -> None:

@@ -63,7 +63,7 @@ _BARE = re.compile(
 )
 
 _PC = re.compile(
-    r"(?:(?:RIP|EIP|IP): (?:(?P<segment>[0-9a-f]{4}):)?"
+    r"(?:(?:RIP|EIP): (?:(?P<segment>[0-9a-f]{4}):)?"
     r"|(?:pc|epc)\s*:\s*|PC is at |NIP \[[0-9a-f]+\] |\s*ERA: |Krnl PSW : .*\()"
     r"(?:\[?<[0-9a-f]+>\]? *|[0-9a-f]{8,16} )*"
     r"(?:0x(?P<raw>[0-9a-f]+)"

@@ -38,10 +38,11 @@ _STAMP = re.compile(
     r"|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d,\d{6}[+-]\d\d:\d\d)"  # dmesg --time-format iso
      + _CALLER.replace("caller", "other_caller") + r")(?: |$)?"
 )
-# journalctl -o short-monotonic; consoles that print the level behind the stamp.
-_INNER = re.compile(r"[\w.-]+ kernel: |<\d>")
+# journalctl -o short-monotonic; a level behind the stamp; CPU and process as phones print them.
+_INNER = re.compile(r"[\w.-]+ kernel: |<\d>|c\d+ +\d+ (?! )|\(\d+\)\[\d+:[^\]]{1,24}\]")
 _ONLY_CALLER = re.compile(r"\[ *(?P<caller>[TC]\d+)\] ?")
-_GLUED = re.compile(r"(?:<\d{1,3}>)?\[ *\d+\.\d{6}\]")
+_GLUED = re.compile(r"\[ *\d+\.\d{6}\]")
+_PRIORITY = re.compile(r"<\d{1,3}>$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,8 @@ class Line:
 
 def clean(raw: str) -> str:
     """`raw` without terminal escapes and control characters."""
+    if raw.isprintable():
+        return raw
     if "\x1b" in raw:
         raw = _ESCAPE.sub("", raw)
     return _CONTROL.sub("", raw)
@@ -78,11 +81,14 @@ def split_line(raw: str, number: int) -> Iterator[Line]:
     for part in raw.rstrip("\r").split("\r"):
         text = clean(part)
         begin = 0
-        for glued in _GLUED.finditer(text):
-            if glued.start() > begin and _is_message_start(text, glued.start()):
-                if text[begin : glued.start()].strip():
-                    yield parse_line(text[begin : glued.start()], number)
-                begin = glued.start()
+        for glued in _GLUED.finditer(text, 1):
+            start = glued.start()
+            if priority := _PRIORITY.search(text, max(begin, start - 5), start):
+                start = priority.start()
+            if start > begin and _is_message_start(text, start):
+                if text[begin:start].strip():
+                    yield parse_line(text[begin:start], number)
+                begin = start
         if begin == 0 or text[begin:]:
             yield parse_line(text[begin:], number)
 
@@ -132,8 +138,13 @@ _DEATHS: tuple[tuple[DeathReason, re.Pattern[str]], ...] = (
 )
 
 
+_ANY_DEATH = re.compile("|".join(pattern.pattern for _, pattern in _DEATHS))
+
+
 def death_reason(text: str) -> DeathReason | None:
     """Why the guest is gone after this message (prefixes already off); None if it is not."""
+    if not _ANY_DEATH.match(text):
+        return None
     for reason, pattern in _DEATHS:
         if pattern.match(text):
             return reason

@@ -24,7 +24,10 @@ _CUT_HERE = re.compile(r"(?:-+\[|8<-+) ?cut here")
 _PROMPT = re.compile(r"\S{0,64}[#$>%] +(?=\S)")
 # printk's own note about lost messages; it has no prefix.
 _DROPPED = re.compile(r"(?:printk: )?\*\* ?\d+ printk messages dropped|\*\*\* LOST \d+ MESSAGES")
-_BOOT = re.compile(r"Linux version \d+\.\d+|SeaBIOS \(version|Booting Linux on physical CPU")
+_BOOT = re.compile(
+    r"Linux version \d+\.\d+|SeaBIOS \(version|Booting Linux on physical CPU"
+    r"|Decompressing Linux\.\.\.|Booting the kernel\."
+)
 _STALLS = frozenset({Kind.RCU_STALL, Kind.SOFT_LOCKUP, Kind.HARD_LOCKUP, Kind.HUNG_TASK,
                      Kind.WORKQUEUE_LOCKUP})  # fmt: skip
 _END_WITH_RULER = frozenset({Kind.KASAN, Kind.KCSAN, Kind.KMSAN, Kind.KFENCE, Kind.UBSAN})
@@ -136,7 +139,9 @@ class LogParser:
             after = parse_line(line.text[prompt.end() :], line.number)
             if match_family(after.text, stamped=False, ruled=False):
                 line = after
-        if _BOOT.match(line.text):
+        # A kernel with time stamps has one here, too; /proc/version reads the same without.
+        shown = self._timed and not line.stamped and line.text.startswith("Linux version")
+        if _BOOT.match(line.text) and not shown:
             self._boot(line)
             return
         if _DROPPED.match(line.text):
@@ -150,9 +155,9 @@ class LogParser:
         if self._messages % 64 == 0:
             self._close_old()
         stream = line.caller or ""
-        ruled = any(
+        ruled = stream in self._preludes and any(
             _RULER.match(before.text) and before.stamped == line.stamped
-            for before in self._preludes.get(stream, ())
+            for before in self._preludes[stream]
         )
         hit = match_family(line.text, stamped=line.stamped, ruled=ruled)
         if hit:
@@ -234,7 +239,7 @@ class LogParser:
                 return
         else:
             self._preludes.pop(stream, None)
-        builder.add(line, sure=bool(_BODY.match(line.text)))
+        builder.add(line, sure=bool(_BODY.match(line.text) or parse_frame(line.text)))
         if builder.exhausted:
             self._close(builder)
 

@@ -10,7 +10,7 @@ from vmtest.klog.report import Kind
 _PC, _STACK, _NAMED = Source.PC, Source.STACK, Source.NAMED
 # "WARNING: CPU: 0 PID: 1 at file.c:1 f+0x1/0x2 [mod]", and from 6.18 on
 # "WARNING: [condition] file.c:1 at f+0x1/0x2 [mod], CPU#0: comm/1".
-_AT = r"WARNING: (?:CPU: \d+ PID: \d+ at |(?:\[.*\] )?(?=\S+:\d+ at \S.*CPU#\d+))"
+_AT = r"WARNING: (?:(?:CPU: \d+ PID: \d+ )?at |(?:\[.*\] )?(?=\S+:\d+ at \S.*CPU#\d+))"
 _WHERE = r"\S+(?::\d+)?(?: at)? "
 _LINE = r":\d+(?: at)? "
 _ALLOCATORS = r"alloc|slab|kmem|memdup|str.?dup"
@@ -118,7 +118,7 @@ WARNINGS = (
     row(Kind.WARNING, r"irq \d+: nobody cared", "irq: nobody cared", _STACK),
     row(
         Kind.BUG,
-        r"BUG: Dentry \S+.* still in use .*\[unmount of (?P<fs>\S+)",
+        r"BUG: Dentry \S+.* still in use .*\[unmount of (?P<fs>[^\]]+)\]",
         "BUG: Dentry still in use [unmount of {fs}]",
         role=Role.ANNOUNCE,
         rank=70,
@@ -126,7 +126,7 @@ WARNINGS = (
     row(
         Kind.BUG,
         r"VFS: Busy inodes after unmount of ",
-        "VFS: Busy inodes after unmount",
+        "VFS: Busy inodes after unmount (use-after-free)",
         role=Role.ANNOUNCE,
         rank=70,
     ),
