@@ -199,7 +199,8 @@ class Builder:
                 self._lock_at = Frame(at["symbol"], module=at["module"])
             elif self._lock_at_next and (frame := parse_frame(text)) and frame.symbol:
                 self._lock_at = frame
-        self._lock_at_next = bool(_LOCK_AT_NEXT.match(text))
+        # Another context's message may come between.
+        self._lock_at_next = self._lock_at_next or bool(_LOCK_AT_NEXT.match(text))
 
     def _begin_dump(self) -> None:
         if self.phase is Phase.HEADER:

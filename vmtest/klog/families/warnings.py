@@ -114,6 +114,7 @@ WARNINGS = (
         r"sysfs: cannot create duplicate filename",
         "sysfs: cannot create duplicate filename in {func}",
         _STACK,
+        skip="^sysfs_",
     ),
     row(Kind.WARNING, r"irq \d+: nobody cared", "irq: nobody cared", _STACK),
     row(
