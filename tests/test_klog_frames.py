@@ -43,6 +43,9 @@ def test_frame_is_parsed(text: str, frame: Frame) -> None:
             "RIP: 0010:[<ffffffff81234567>]  [<ffffffff81234567>] fetch+0x1/0x2",
             Frame("fetch", 1, pc=True),
         ),
+        ("epc   : 8046f2a4 fetch+0x1/0x2", Frame("fetch", 1, pc=True)),
+        ("  ERA: 9000000000f2b1d4 fetch+0x1/0x2", Frame("fetch", 1, pc=True)),
+        ("RIP: 0010:fetch fs/fetch.c:12 [inline]", Frame("fetch", pc=True, inline=True)),
         ("RIP: 0010:0xffffffffc0a31010", Frame("", pc=True, address=0xFFFFFFFFC0A31010)),
         ("EIP: fetch+0x1/0x2", Frame("fetch", 1, pc=True)),
         ("pc : fetch+0x1/0x2", Frame("fetch", 1, pc=True)),
@@ -64,6 +67,8 @@ def test_program_counter_is_parsed(text: str, frame: Frame) -> None:
         "RIP: 0033:fetch+0x1/0x2",
         "RIP: 0033:0x7f8b1a07dae9",
         "lr : fetch+0x1/0x2",
+        "pc : [<80a3c01c>]    lr : [<80a3c100>]    psr: 60000013",
+        "NIP:  c0000000003e7a24 LR: c0000000003e79e0 CTR: c0000000003e7980",
         "CPU: 0 PID: 1 Comm: x",
     ],
 )
@@ -99,6 +104,9 @@ def test_unreliable_frame_is_guilty_only_without_others() -> None:
         ("spin server_thread kthread ret_from_fork", "server_thread"),
         ("dump_stack_lvl asm_sysvec_apic_timer_interrupt spin on_timer call_timer_fn", "on_timer"),
         ("mutex_lock spin", "spin"),
+        ("spin ring_ioctl vfs_ioctl __x64_sys_ioctl", "ring_ioctl"),
+        ("spin ring_read vfs_read ksys_read __x64_sys_read", "ring_read"),
+        ("spin ip_rcv __netif_receive_skb_one_core process_backlog net_rx_action", "ip_rcv"),
         # A softirq at the end of an interrupt: that interrupt's entry comes after the work.
         (
             "dump_stack_lvl rcu_sched_clock_irq asm_sysvec_apic_timer_interrupt spin on_timer"
@@ -139,3 +147,12 @@ def test_stacks_of_a_dependency_chain_are_not_the_guilty_one() -> None:
         "[ 1.000000]  guilty+0x1/0x2\n"
     )
     assert [report.title for report in parse(log)] == ["possible deadlock in guilty"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["strp_data_ready", "stream_open", "atomic_open", "get_user_pages", "die_badly",
+     "copy_page_from_iter_atomic", "kfree_skb", "vfree", "rb_erase", "__flush_work"],
+)  # fmt: skip
+def test_name_that_only_begins_like_a_helpers_is_guilty(name: str) -> None:
+    assert innermost([Frame("memcpy", 1), Frame(name, 1), Frame("caller", 1)]) == Frame(name, 1)

@@ -78,7 +78,7 @@ BOOT = (
     ),
     row(
         Kind.BOOT_FAILURE,
-        r"(?:XZ|LZ4|LZMA|ZSTD|GZIP)-compressed data is corrupt|crc error$",
+        r"(?:XZ|LZ4|LZMA|ZSTD|GZIP)-compressed data is corrupt",
         "kernel image is corrupt",
         single=True,
     ),
@@ -92,13 +92,14 @@ BOOT = (
     # QEMU: its own messages arrive on the same stream.
     row(
         Kind.BOOT_FAILURE,
-        r"(?:\S*/)?qemu(?:-system-\w+|-kvm)?: (?!warning:|terminating on signal|info:)(?P<what>.*)",
+        r"(?:\S*/)?qemu(?:-system-\w+|-kvm)?: "
+        r"(?!warning:|info:|terminating on signal|uncaught target signal)(?P<what>.*)",
         "QEMU: {what}",
         single=True,
     ),
     row(
         Kind.BOOT_FAILURE,
-        r"KVM internal error\. Suberror: ",
+        r"KVM internal error\. Suberror: |KVM: entry failed, hardware |error: kvm run failed ",
         "QEMU: KVM internal error",
         single=True,
     ),
