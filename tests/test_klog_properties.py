@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from random import Random
 
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from vmtest.klog import LogParser, Report, parse
@@ -47,7 +47,6 @@ def test_never_raises(text: str) -> None:
 
 
 @given(st.lists(st.one_of(_lines, _text), max_size=60).map("\n".join))
-@settings(deadline=None)
 def test_never_raises_on_shuffled_reports(text: str) -> None:
     for report in parse(text):
         assert report.title
@@ -56,13 +55,11 @@ def test_never_raises_on_shuffled_reports(text: str) -> None:
 
 
 @given(st.lists(_lines, max_size=60).map("\n".join), st.lists(st.integers(0, 10**6), max_size=12))
-@settings(deadline=None)
 def test_chunks_do_not_matter(text: str, cuts: list[int]) -> None:
     assert in_chunks(text, cuts) == parse(text)
 
 
 @given(_logs, st.lists(st.integers(0, 10**6), max_size=12))
-@settings(deadline=None)
 def test_chunks_do_not_matter_for_fixtures(log: str, cuts: list[int]) -> None:
     assert in_chunks(log, cuts) == parse(log)
 
@@ -71,7 +68,6 @@ def test_chunks_do_not_matter_for_fixtures(log: str, cuts: list[int]) -> None:
     st.sampled_from([one for one in _LOGS if one.startswith("[")]),
     st.lists(st.tuples(st.integers(0, 10**6), st.sampled_from(_HARMLESS)), max_size=8),
 )
-@settings(deadline=None)
 def test_harmless_messages_of_another_context_change_no_title(
     log: str, insertions: list[tuple[int, str]]
 ) -> None:
@@ -86,7 +82,6 @@ def test_harmless_messages_of_another_context_change_no_title(
 
 
 @given(_logs, _logs)
-@settings(deadline=None)
 def test_two_logs_in_a_row_give_the_reports_of_both(one: str, two: str) -> None:
     if "Linux version" in two or (parse(one) and parse(one)[-1].fatal):
         return

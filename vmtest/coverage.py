@@ -9,6 +9,7 @@ that died are lost. The image's own gcov reads them, and gcovr makes the report.
 from __future__ import annotations
 
 import base64
+import gzip
 import io
 import json
 import shutil
@@ -31,6 +32,8 @@ from vmtest.kernels import Kernel
 #: Why lines of the module are not executed: tables of files, code = "reason".
 REASONS = Path(__file__).with_name("uncovered.toml")
 
+_SOURCES = TOP / "kmod"
+
 # debugfs tells no sizes: tar must get copies.
 _PACK = """
 set -e
@@ -47,15 +50,15 @@ _ADD_UP = """
 set -e
 cd /mnt/build
 set -- guests/*/
-cp "$1"*.gcda .
+cp -r "$1" total
 shift
 for guest; do
-	mkdir sum
-	gcov-tool merge -o sum . "$guest" >/dev/null
-	mv sum/*.gcda .
-	rm -r sum
+	gcov-tool merge -o sum total "$guest"
+	rm -r total
+	mv sum total
 done
-gcov --json-format --branch-probabilities *.gcda >/dev/null
+mv total/*.gcda .
+gcov --json-format --branch-probabilities *.gcda
 """
 
 
@@ -116,16 +119,19 @@ def report(kernel: Kernel, guests: Path, into: Path) -> Coverage:
     shutil.copytree(built.path, work)
     shutil.copytree(guests, work / "guests")
     build.run_inside(kernel.image, work, ["sh", "-c", _ADD_UP], kernel.tree, "the coverage report")
+    for path in work.glob("*.gcov.json.gz"):
+        _find_sources(path)
     html = into / "index.html"
     subprocess.run(
         [
-            sys.executable, "-m", "gcovr", "--gcov-use-existing-files", "--root", str(TOP / "kmod"),
+            sys.executable, "-m", "gcovr", "--gcov-use-existing-files", "--root", str(_SOURCES),
             "--html-details", str(html), "--html-title", "zosbd2.ko",
             "--json-summary", str(into / "summary.json"), "--json", str(into / "coverage.json"),
-            "--gcov-ignore-errors=source_not_found", str(work),
+            str(work),
         ],
-        check=True, cwd=TOP / "kmod",
+        check=True, cwd=_SOURCES,
     )  # fmt: skip
+    shutil.rmtree(work)
     summary = json.loads((into / "summary.json").read_text())
     missed = list(_missed(json.loads((into / "coverage.json").read_text())))
     reasons = tomllib.loads(REASONS.read_text())
@@ -175,9 +181,17 @@ def split(
     return explained, unexplained
 
 
+def _find_sources(path: Path) -> None:
+    """Let gcov's output name the files of this checkout, and no others."""
+    text = gzip.decompress(path.read_bytes()).decode()
+    data = json.loads(text.replace(f'"{build.INSIDE}/', f'"{_SOURCES}/'))
+    data["files"] = [file for file in data["files"] if file["file"].startswith(f"{_SOURCES}/")]
+    path.write_bytes(gzip.compress(json.dumps(data).encode()))
+
+
 def _missed(coverage: dict[str, Any]) -> Iterator[Missed]:
     for file in coverage["files"]:
-        path = TOP / "kmod" / file["file"]
+        path = _SOURCES / file["file"]
         source = path.read_text().splitlines()
         for line in file["lines"]:
             if line["count"] == 0 and not line.get("gcovr/noncode"):
