@@ -140,7 +140,6 @@ _ONE_CONTEXT = st.sampled_from([log for log in _LOGS if _is_one_contexts(log)])
 
 
 @given(_ONE_CONTEXT, _ONE_CONTEXT, st.randoms(use_true_random=False))
-@settings(deadline=None)
 def test_reports_of_two_contexts_survive_interleaving(one: str, two: str, random: Random) -> None:
     queues = [_of(one, "T1001"), _of(two, "C1")]
     alone = [report.title for queue in queues for report in parse("\n".join(queue))]
@@ -152,7 +151,6 @@ def test_reports_of_two_contexts_survive_interleaving(one: str, two: str, random
 
 
 @given(_logs, st.integers(0, 10**6))
-@settings(deadline=None)
 def test_cut_end_makes_no_other_reports(log: str, cut: int) -> None:
     lines = log.split("\n")
     whole = parse(log)
@@ -162,7 +160,6 @@ def test_cut_end_makes_no_other_reports(log: str, cut: int) -> None:
 
 
 @given(_logs, st.integers(1, 10**6))
-@settings(deadline=None)
 def test_cut_line_makes_no_other_reports(log: str, cut: int) -> None:
     rest = log[: cut % (len(log) + 1)]
     assume("Kernel panic" not in rest.rpartition("\n")[2])  # the reason tells whose panic it is

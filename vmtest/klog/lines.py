@@ -40,6 +40,8 @@ _STAMP = re.compile(
 )
 # journalctl -o short-monotonic; a level behind the stamp; CPU and process as phones print them.
 _INNER = re.compile(r"[\w.-]+ kernel: |<\d>|c\d+ +\d+ (?! )|\(\d+\)\[\d+:[^\]]{1,24}\]")
+# What kmemleak.verbose=1 puts before each line.
+_KMEMLEAK = re.compile(r"kmemleak: (?=unreferenced |  )")
 _ONLY_CALLER = re.compile(r"\[ *(?P<caller>[TC]\d+)\] ?")
 _GLUED = re.compile(r"\[ *\d+\.\d{6}\]")
 _PRIORITY = re.compile(r"<\d{1,3}>$")
@@ -121,6 +123,8 @@ def parse_line(text: str, number: int = 0) -> Line:
             rest = rest[inner.end() :]
     elif only := _ONLY_CALLER.match(rest):
         stamped, caller, rest = True, only["caller"], rest[only.end() :]
+    if rest.startswith("kmemleak: ") and (kmemleak := _KMEMLEAK.match(rest)):
+        rest = rest[kmemleak.end() :]
     return Line(number, rest, text, caller, time, stamped)
 
 

@@ -56,7 +56,7 @@ def count(
 
 def test_the_module_loads_or_not(module: KernelModule, count: Callable[..., None]) -> None:
     module.unload()
-    count(scarce.loading, module.path, least=100)
+    count(scarce.loading, module.path, least=10)
 
 
 @pytest.mark.usefixtures("module")

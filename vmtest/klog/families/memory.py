@@ -94,7 +94,9 @@ MEMORY = (
         Kind.KMEMLEAK,
         r"(?:kmemleak: )?\d+ new suspected memory leaks? \(",
         "kmemleak: new suspected memory leaks",
+        role=Role.FOLLOW,  # with kmemleak.verbose=1 the objects come before it
         single=True,
+        rank=20,
     ),
     row(
         Kind.KMEMLEAK,

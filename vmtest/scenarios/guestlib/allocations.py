@@ -78,11 +78,63 @@ class Injector:
     def _spent(self) -> bool:
         """Whether it has failed; if not, it will not any more."""
         try:
-            left = os.pread(self._fd, 16, 0)
+            left = int(os.pread(self._fd, 16, 0))
         except OSError:
             return False  # it was this very read
-        os.pwrite(self._fd, b"0", 0)
-        return int(left) == 0
+        if left:
+            with contextlib.suppress(OSError):  # or it is this very write
+                os.pwrite(self._fd, b"0", 0)
+        return left == 0
+
+
+class InitFault:
+    """Fails an allocation that a module's init asks for, and none of the module loader's.
+
+    The loader's own are many, and some of the kernel's tracing warn. The stack decides: it must go
+    through do_one_initcall. The attributes count the calls that they could have failed, for as long
+    as the kernel runs, and fail the one whose number can be divided by ``interval``.
+    """
+
+    def __init__(self, which: str) -> None:
+        self._folder = _DEBUG / which
+        self._counted = 0
+        start, end = _range_of("do_one_initcall")
+        self._set(
+            **{"require-start": f"{start:#x}", "require-end": f"{end:#x}", "stacktrace-depth": "32"}
+        )
+
+    def attempt(self, nth: int, do: Callable[[], object]) -> tuple[bool, OSError | None]:
+        """As that of `Injector`; numbers begin with 2, since an interval of 1 counts nothing."""
+        error: OSError | None = None
+        self._set(interval=str(self._counted + nth), times="1", probability="100")
+        try:
+            do()
+        except OSError as raised:
+            error = raised
+        self._set(probability="0")
+        failed = self._folder.joinpath("times").read_text().strip() == "0"
+        self._counted += nth
+        return failed, error
+
+    def close(self) -> None:
+        """As it was, but for the count."""
+        self._set(interval="1", times="1", **{"require-start": "0x0", "require-end": "0x0"})
+
+    def _set(self, **values: str) -> None:
+        for name, value in values.items():
+            self._folder.joinpath(name).write_text(value)
+
+
+def _range_of(function: str) -> tuple[int, int]:
+    """Where the kernel's code of a function begins and ends."""
+    addresses = []
+    start = 0
+    for line in Path("/proc/kallsyms").read_text().splitlines():
+        address, _, name = line.split()[:3]
+        addresses.append(int(address, 16))
+        if name == function:
+            start = addresses[-1]
+    return start, min(address for address in addresses if address > start)
 
 
 #: What a call may say when it got no memory, or could not copy.

@@ -17,7 +17,7 @@ import zosbd2
 from zosbd2 import Feature
 from zosbd2.abi import NO_FEATURES, Operation
 
-from .allocations import CLEAN, Injector, armed, each
+from .allocations import CLEAN, InitFault, Injector, armed, each
 from .disks import (
     BLOCK,
     MIB,
@@ -42,7 +42,7 @@ _FINIT_MODULE = 313
 
 
 def loading(path: str) -> Ended:
-    """finit_module of the module, which is not loaded."""
+    """finit_module of the module, which is not loaded: what its init asks for."""
     libc = ctypes.CDLL(None, use_errno=True)
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     empty = ctypes.create_string_buffer(b"")
@@ -57,10 +57,21 @@ def loading(path: str) -> Ended:
         if loaded and libc.syscall(176, b"zosbd2", os.O_NONBLOCK):
             raise OSError(ctypes.get_errno(), "delete_module")
 
-    try:
-        return each(load, check)
-    finally:
-        os.close(fd)
+    ended: Ended = {}
+    with armed():
+        for which in ("failslab", "fail_page_alloc"):
+            fault = InitFault(which)
+            for nth in range(2, 200):
+                failed, error = fault.attempt(nth, load)
+                assert (error is not None) <= failed, f"nothing was made to fail, and yet: {error}"
+                assert error is None or error.errno == errno.ENOMEM, error
+                check(error)
+                if not failed:
+                    break
+                ended[_name(error)] = ended.get(_name(error), 0) + 1
+            fault.close()
+    os.close(fd)
+    return ended
 
 
 def opening() -> Ended:
