@@ -21,16 +21,28 @@ _DEBUG = Path("/sys/kernel/debug")
 _ENOUGH = 3000
 
 
+_KINDS = ("failslab", "fail_page_alloc", "fail_usercopy")
+
+
 @contextlib.contextmanager
-def armed() -> Iterator[None]:
-    """Each allocation may fail, also those that may sleep and those of high memory."""
+def armed(within: str = "") -> Iterator[None]:
+    """Each allocation may fail, also those that may sleep and those of high memory.
+
+    With ``within``, only those count that a function of the kernel has asked for, or whom it calls.
+    """
     settings = {
         "failslab/ignore-gfp-wait": "N",
         "fail_page_alloc/ignore-gfp-wait": "N",
         "fail_page_alloc/ignore-gfp-highmem": "N",
         "fail_page_alloc/min-order": "0",
-        **{f"{name}/verbose": "0" for name in ("failslab", "fail_page_alloc", "fail_usercopy")},
+        **{f"{kind}/verbose": "0" for kind in _KINDS},
     }
+    if within:
+        start, end = _range_of(within)
+        for kind in _KINDS:
+            settings[f"{kind}/require-start"] = f"{start:#x}"
+            settings[f"{kind}/require-end"] = f"{end:#x}"
+            settings[f"{kind}/stacktrace-depth"] = "32"
     before = {name: (_DEBUG / name).read_text() for name in settings}
     for name, value in settings.items():
         (_DEBUG / name).write_text(value)
@@ -87,44 +99,6 @@ class Injector:
         return left == 0
 
 
-class InitFault:
-    """Fails an allocation that a module's init asks for, and none of the module loader's.
-
-    The loader's own are many, and some of the kernel's tracing warn. The stack decides: it must go
-    through do_one_initcall. The attributes count the calls that they could have failed, for as long
-    as the kernel runs, and fail the one whose number can be divided by ``interval``.
-    """
-
-    def __init__(self, which: str) -> None:
-        self._folder = _DEBUG / which
-        self._counted = 0
-        start, end = _range_of("do_one_initcall")
-        self._set(
-            **{"require-start": f"{start:#x}", "require-end": f"{end:#x}", "stacktrace-depth": "32"}
-        )
-
-    def attempt(self, nth: int, do: Callable[[], object]) -> tuple[bool, OSError | None]:
-        """As that of `Injector`; numbers begin with 2, since an interval of 1 counts nothing."""
-        error: OSError | None = None
-        self._set(interval=str(self._counted + nth), times="1", probability="100")
-        try:
-            do()
-        except OSError as raised:
-            error = raised
-        self._set(probability="0")
-        failed = self._folder.joinpath("times").read_text().strip() == "0"
-        self._counted += nth
-        return failed, error
-
-    def close(self) -> None:
-        """As it was, but for the count."""
-        self._set(interval="1", times="1", **{"require-start": "0x0", "require-end": "0x0"})
-
-    def _set(self, **values: str) -> None:
-        for name, value in values.items():
-            self._folder.joinpath(name).write_text(value)
-
-
 def _range_of(function: str) -> tuple[int, int]:
     """Where the kernel's code of a function begins and ends."""
     addresses = []
@@ -146,15 +120,16 @@ def each(
     check: Callable[[OSError | None], None],
     *,
     clean: frozenset[int] = CLEAN,
+    within: str = "",
 ) -> dict[str, int]:
     """Fail each of *do*'s allocations in turn, until it has no more.
 
     *check* looks at what is there now, and undoes what *do* has done: it gets the error, or None
     when *do* succeeded all the same. Returns how often *do* ended in which way; AssertionError
-    tells of an error that is not in *clean*.
+    tells of an error that is not in *clean*. *within* is that of `armed`.
     """
     ended: dict[str, int] = {}
-    with armed(), Injector() as injector:
+    with armed(within), Injector() as injector:
         for nth in range(1, _ENOUGH):
             failed, error = injector.attempt(nth, do)
             if error is not None and error.errno not in clean:

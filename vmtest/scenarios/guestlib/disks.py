@@ -22,6 +22,9 @@ MIB = 1 << 20
 BLOCK = 4096
 _BLKDISCARD = 0x1277
 
+# It answers between the events, of which there can be thousands.
+_UDEV_TIMEOUT = f"--timeout={stretched(60):.0f}"
+
 
 class Store:
     """A RAM disk's memory; ``requests`` are (kind, offset, length) in order of arrival."""
@@ -82,11 +85,11 @@ def outlived(control: zosbd2.Control, handle: int) -> None:
 @contextlib.contextmanager
 def udev_held() -> Iterator[None]:
     """Keep udev from looking into new devices, where each request is counted."""
-    subprocess.run(["udevadm", "control", "--stop-exec-queue"], check=True)
+    subprocess.run(["udevadm", "control", "--stop-exec-queue", _UDEV_TIMEOUT], check=True)
     try:
         yield
     finally:
-        subprocess.run(["udevadm", "control", "--start-exec-queue"], check=True)
+        subprocess.run(["udevadm", "control", "--start-exec-queue", _UDEV_TIMEOUT], check=True)
 
 
 @contextlib.contextmanager
@@ -133,14 +136,14 @@ class Submitter:
 
     def __init__(self, work: Callable[[], object]) -> None:
         self.value: object = None
-        self.error: OSError | None = None
+        self.error: Exception | None = None
         self.seconds = 0.0
         self._work = work
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
     def end(self, timeout: float = 30.0) -> object:
-        """Wait for the end; returns what the work returned, raises the OSError it raised."""
+        """Wait for the end; returns what the work returned, raises what it raised."""
         self._thread.join(stretched(timeout))
         if self._thread.is_alive():
             raise TimeoutError(f"I/O did not end within {stretched(timeout)} s")
@@ -152,7 +155,7 @@ class Submitter:
         began = time.monotonic()
         try:
             self.value = self._work()
-        except OSError as error:
+        except Exception as error:  # for the one who awaits it
             self.error = error
         self.seconds = time.monotonic() - began
 
