@@ -235,6 +235,7 @@ void zosbd2_blk_take_away(struct zosbd2_device *dev, struct zosbd2_slot *slot)
  */
 void zosbd2_blk_end(struct zosbd2_device *dev, struct zosbd2_slot *slot,
 		    blk_status_t status)
+	__releases(&dev->lock)
 {
 	struct request *rq = slot->rq;
 

@@ -91,14 +91,17 @@ static size_t zosbd2_hand_out(struct zosbd2_device *dev,
 /* The number of a signal that the caller is about to get, or 0. */
 static int zosbd2_pending_signal(void)
 {
+	struct sighand_struct *sighand;
 	sigset_t pending;
 	int sig;
 
-	spin_lock_irq(&current->sighand->siglock);
+	/* It goes with the task, not before. */
+	sighand = rcu_dereference_protected(current->sighand, true);
+	spin_lock_irq(&sighand->siglock);
 	sigorsets(&pending, &current->pending.signal,
 		  &current->signal->shared_pending.signal);
 	sigandnsets(&pending, &pending, &current->blocked);
-	spin_unlock_irq(&current->sighand->siglock);
+	spin_unlock_irq(&sighand->siglock);
 
 	for (sig = 1; sig <= _NSIG; sig++)
 		if (sig != SIGURG && sigismember(&pending, sig))
