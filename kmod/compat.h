@@ -33,11 +33,13 @@ static int fn##_adapter(struct block_device *bdev, fmode_t mode)	\
 {									\
 	return fn(bdev->bd_disk, mode);					\
 }
+
 #define BDEV_OP_RELEASE(fn)						\
 static void fn##_adapter(struct gendisk *disk, fmode_t mode)		\
 {									\
 	fn(disk);							\
 }
+
 #define BDEV_OP_6_5(fn)	fn##_adapter
 #else
 #define BDEV_OP_OPEN(fn)
@@ -51,6 +53,7 @@ static int fn##_adapter(struct block_device *bdev, struct hd_geometry *geo) \
 {									\
 	return fn(bdev->bd_disk, geo);					\
 }
+
 #define BDEV_OP_6_18(fn)	fn##_adapter
 #else
 #define BDEV_OP_GETGEO(fn)

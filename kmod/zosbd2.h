@@ -135,6 +135,7 @@ struct zosbd2_stats {
  * @features: constant, ZOSBD2_FEATURE_*
  * @queue_depth: constant, number of @slots
  * @tag_bits: constant, low bits of an operation id that are the tag
+ * @name: constant, of the node below /dev
  * @lock: protects everything below, see zosbd2_dev.c
  * @state: enum zosbd2_dev_state
  * @gone: no request is taken or handed out any more, servers exit

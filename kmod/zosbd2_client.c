@@ -44,6 +44,8 @@ struct zosbd2_opener {
  * zosbd2_pid_is_alive - is there a task of this number
  * @pid: the number
  * @type: of what
+ *
+ * Return: whether there is.
  */
 bool zosbd2_pid_is_alive(struct pid *pid, enum pid_type type)
 {
@@ -203,6 +205,8 @@ static bool zosbd2_only_awaits_server(struct zosbd2_device *dev)
 /**
  * zosbd2_client_in_use - does anybody but its servers have the device open
  * @dev: the device; disk->open_mutex and dev->lock held
+ *
+ * Return: whether somebody has.
  */
 bool zosbd2_client_in_use(struct zosbd2_device *dev)
 {

@@ -108,8 +108,8 @@ static u32 zosbd2_request_flags(struct request *rq)
  *
  * Return: false if a page of the buffer was not there.
  */
-bool zosbd2_copy_request(struct zosbd2_device *dev,
-				struct zosbd2_slot *slot, char __user *buf)
+bool zosbd2_copy_request(struct zosbd2_device *dev, struct zosbd2_slot *slot,
+			 char __user *buf)
 {
 	struct request *rq = slot->rq;
 	struct zosbd2_head head = {

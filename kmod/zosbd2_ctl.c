@@ -109,8 +109,8 @@ static int zosbd2_ctl_create(struct zosbd2_create __user *arg)
 	req.block_size = classic.block_size;
 	req.number_of_blocks = classic.number_of_blocks;
 	req.timeout_seconds = classic.timeout_seconds;
-	req.max_segments = min(classic.max_segments_per_request,
-			       (u32)ZOSBD2_MAX_SEGMENTS);
+	req.max_segments = min_t(u32, classic.max_segments_per_request,
+				 ZOSBD2_MAX_SEGMENTS);
 	ret = zosbd2_check_create(&req);
 	if (!ret &&
 	    classic.bio_segment_batch_queue_size > ZOSBD2_MAX_BATCH_QUEUE_SIZE)
@@ -308,6 +308,8 @@ static struct miscdevice zosbd2_ctl_misc = {
 
 /**
  * zosbd2_ctl_register - make the control node
+ *
+ * Return: 0, or what misc_register() says.
  */
 int zosbd2_ctl_register(void)
 {

@@ -189,9 +189,11 @@ static int zosbd2_dev_alloc_disk(struct zosbd2_device *dev)
  * @dev: the device
  * @from: mask of the states it may be in
  * @to: the new one
+ *
+ * Return: false if it was in none of them.
  */
 bool zosbd2_dev_move(struct zosbd2_device *dev, unsigned int from,
-			    enum zosbd2_dev_state to)
+		     enum zosbd2_dev_state to)
 {
 	bool moved;
 
@@ -338,6 +340,8 @@ int zosbd2_dev_resize(struct zosbd2_device *dev, u64 blocks)
 
 /**
  * zosbd2_dev_init - make what all devices share
+ *
+ * Return: 0 or -ENOMEM.
  */
 int zosbd2_dev_init(void)
 {

@@ -46,6 +46,8 @@
  * @dev: the device, dev->lock held
  *
  * A session counts before its first call, and its processes do later.
+ *
+ * Return: whether somebody will.
  */
 bool zosbd2_dev_is_served(struct zosbd2_device *dev)
 {
@@ -361,6 +363,8 @@ void zosbd2_servers_detach(struct zosbd2_device *dev, enum zosbd2_which which,
 
 /**
  * zosbd2_server_init - make what all servers share
+ *
+ * Return: 0 or -ENOMEM.
  */
 int zosbd2_server_init(void)
 {

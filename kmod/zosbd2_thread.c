@@ -119,8 +119,10 @@ int zosbd2_thread_attach(struct zosbd2_device *dev, bool is_opener,
 }
 
 /**
- * zosbd2_thread_count - how many living threads serve or served a device
+ * zosbd2_thread_count - count the living threads that serve or served a device
  * @dev: the device
+ *
+ * Return: how many there are.
  */
 unsigned int zosbd2_thread_count(struct zosbd2_device *dev)
 {

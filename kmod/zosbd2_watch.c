@@ -107,6 +107,8 @@ bool zosbd2_watch_stop(struct zosbd2_server *server)
 
 /**
  * zosbd2_watch_init - make what all watches share
+ *
+ * Return: 0 or -ENOMEM.
  */
 int zosbd2_watch_init(void)
 {

@@ -76,10 +76,14 @@
 #define ZOSBD2_OP_WRITE_ZEROES_RESPONSE	36
 #define ZOSBD2_OP_FLUSH_RESPONSE	39
 
-/* zosbd2_op_request.flags */
-#define ZOSBD2_REQUEST_FUA		(1U << 0)	/* of a write */
-#define ZOSBD2_REQUEST_NO_UNMAP		(1U << 1)	/* of write zeroes:
-							 * keep the space */
+/*
+ * zosbd2_op_request.flags
+ *
+ * FUA: of a write, see above.
+ * NO_UNMAP: of write zeroes: keep the space.
+ */
+#define ZOSBD2_REQUEST_FUA		(1U << 0)
+#define ZOSBD2_REQUEST_NO_UNMAP		(1U << 1)
 
 /**
  * enum zosbd2_recovery - what becomes of requests while nobody serves a device
