@@ -136,6 +136,16 @@ def test_help_goes_to_stdout_and_names_the_exit_statuses(build: Path, program: s
     assert "Exit status:" in done.stdout
 
 
+def test_ctl_fails_when_its_output_cannot_be_written(build: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [build / "zosbd2ctl", "--help"],
+            stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=30,
+        )  # fmt: skip
+    assert done.returncode == FAILED
+    assert done.stderr == "zosbd2ctl: cannot write all of the output\n"
+
+
 def test_library_exports_nothing_but_its_interface(build: Path) -> None:
     symbols = subprocess.run(
         ["nm", "-D", "--defined-only", build / "libzosbd2.so"],

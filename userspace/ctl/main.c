@@ -234,7 +234,7 @@ static enum exit_status check(const struct command_line *line)
 	return STATUS_OK;
 }
 
-int main(int argc, char **argv)
+static enum exit_status run(int argc, char **argv)
 {
 	struct zosbd2_control *control;
 	struct command_line line;
@@ -261,4 +261,16 @@ int main(int argc, char **argv)
 				  !strcmp(line.command, "status"));
 	zosbd2_close(control);
 	return status;
+}
+
+int main(int argc, char **argv)
+{
+	const enum exit_status status = run(argc, argv);
+
+	/* A disk may be full; who reads the output shall not miss a part. */
+	if (!fflush(stdout) && !ferror(stdout))
+		return status;
+	fprintf(stderr, "%s: cannot write all of the output\n",
+		program_invocation_short_name);
+	return STATUS_FAILED;
 }
