@@ -17,7 +17,7 @@ static int64_t milliseconds_now(void)
 /* A wait for a lock has no deadline of its own, so it is asked for again. */
 int claim(int fd, int patience_ms)
 {
-	const struct timespec pause = { .tv_nsec = 10 * 1000 * 1000 };
+	const struct timespec pause = { .tv_nsec = 10L * 1000 * 1000 };
 	const int64_t deadline = milliseconds_now() + patience_ms;
 
 	for (;;) {

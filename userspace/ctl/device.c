@@ -19,10 +19,11 @@ static int by_name(const void *left, const void *right)
 static bool counter_read(struct counter *counter, int directory,
 			 const char *name)
 {
+	const size_t length = strlen(name);
 	ssize_t got;
 	int fd;
 
-	if (*name == '.' || strlen(name) >= sizeof(counter->name))
+	if (*name == '.' || length >= sizeof(counter->name))
 		return false;
 	fd = openat(directory, name, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
@@ -33,7 +34,7 @@ static bool counter_read(struct counter *counter, int directory,
 		return false;
 	counter->value[got] = '\0';
 	counter->value[strcspn(counter->value, "\n")] = '\0';
-	strcpy(counter->name, name);
+	memcpy(counter->name, name, length + 1);
 	return true;
 }
 
@@ -43,16 +44,18 @@ static void counters_read(struct device *device)
 	char path[sizeof("/sys/block//zosbd2") + ZOSBD2_NAME_SIZE];
 	struct dirent *entry;
 	DIR *directory;
+	int fd;
 
 	snprintf(path, sizeof(path), "/sys/block/%s/zosbd2",
 		 device->info.name);
 	directory = opendir(path);
 	if (!directory)
 		return;
-	while (device->counter_count < MAX_COUNTERS &&
+	fd = dirfd(directory);
+	while (fd >= 0 && device->counter_count < MAX_COUNTERS &&
 	       (entry = readdir(directory)))
-		if (counter_read(&device->counters[device->counter_count],
-				 dirfd(directory), entry->d_name))
+		if (counter_read(&device->counters[device->counter_count], fd,
+				 entry->d_name))
 			device->counter_count++;
 	closedir(directory);
 	qsort(device->counters, device->counter_count,

@@ -87,15 +87,16 @@ static bool read_command_line(struct command_line *line, int argc, char **argv,
 			return false;
 		}
 	}
-	if (optind < argc)
-		line->command = argv[optind++];
+	if (optind == argc) {
+		*status = report_usage("no command given");
+		return false;
+	}
+	line->command = argv[optind++];
 	if (optind < argc)
 		line->name = argv[optind++];
 	if (optind < argc && !strcmp(line->command, "resize"))
 		line->size = argv[optind++];
-	if (!line->command)
-		*status = report_usage("no command given");
-	else if (optind < argc)
+	if (optind < argc)
 		*status = report_usage("unexpected argument \"%s\"",
 				       argv[optind]);
 	return *status == STATUS_OK;
@@ -217,9 +218,10 @@ static enum exit_status check(const struct command_line *line)
 {
 	const bool destroys = !strcmp(line->command, "destroy");
 	const bool resizes = !strcmp(line->command, "resize");
+	const bool lists = !strcmp(line->command, "list");
+	const bool tells = !strcmp(line->command, "status");
 
-	if (!destroys && !resizes && strcmp(line->command, "list") &&
-	    strcmp(line->command, "status"))
+	if (!destroys && !resizes && !lists && !tells)
 		return report_usage("unknown command \"%s\"", line->command);
 	if ((destroys || resizes) && line->json)
 		return report_usage("%s has no --json", line->command);
@@ -229,7 +231,7 @@ static enum exit_status check(const struct command_line *line)
 		return report_usage("destroy takes a name or --all");
 	if (!destroys && (line->all || line->force))
 		return report_usage("only destroy takes --all and --force");
-	if (!strcmp(line->command, "list") && line->name)
+	if (lists && line->name)
 		return report_usage("list takes no name: see status");
 	return STATUS_OK;
 }

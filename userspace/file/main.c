@@ -130,7 +130,8 @@ static enum exit_status serve(struct serving *serving,
 			strerror(-error));
 	printf("ready: /dev/%s, %llu bytes of %s, threads %u\n", serving->name,
 	       (unsigned long long)size, target->path, options->server.threads);
-	fflush(stdout);
+	/* Nobody may be there to read it any more. */
+	(void)fflush(stdout);
 
 	error = serving_until_the_end(serving, &end);
 	if (error) {
@@ -194,7 +195,8 @@ static enum exit_status check_features(const struct zosbd2_info *info,
 	else if (!read_only && options->read_only)
 		problem = "it can be written to: leave out --read-only";
 	else if (!read_only && !(info->features & ZOSBD2_DEVICE_FLUSH))
-		problem = "it was created without flush, so by another program: writes would be acknowledged before they are durable";
+		problem = "it was created without flush, so by another program: "
+			  "writes would be acknowledged before they are durable";
 	else if (options->partitions &&
 		 !(info->features & ZOSBD2_DEVICE_PARTITIONS))
 		problem = "it was created without --partitions";
@@ -241,7 +243,7 @@ static enum exit_status serve_existing(struct serving *serving,
 {
 	struct zosbd2_info info;
 	enum exit_status status;
-	uint64_t has;
+	uint64_t has = 0;
 	int error;
 
 	status = adopt_find(serving->control, options->name,

@@ -84,7 +84,7 @@ void target_close(struct target *target)
 /* A server that dies gives up its files one after the other. */
 static int open_exclusively(const char *path, int patience_ms)
 {
-	const struct timespec pause = { .tv_nsec = 10 * 1000 * 1000 };
+	const struct timespec pause = { .tv_nsec = 10L * 1000 * 1000 };
 	int fd;
 
 	for (;; patience_ms -= 10) {

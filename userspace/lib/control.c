@@ -91,7 +91,7 @@ static uint64_t milliseconds_now(void)
 static int destroy_call(struct zosbd2_control *control, unsigned long number,
 			void *argument, unsigned int patience_ms)
 {
-	const struct timespec pause = { .tv_nsec = 20 * 1000 * 1000 };
+	const struct timespec pause = { .tv_nsec = 20L * 1000 * 1000 };
 	const uint64_t deadline = milliseconds_now() + patience_ms;
 	int error;
 

@@ -12,8 +12,11 @@
 
 _Static_assert(sizeof(struct zosbd2_operation) == ZOSBD2_OPERATION_SIZE,
 	       "the data starts directly behind the operation");
+/* Both sides are the same number, which is the point. */
+/* NOLINTBEGIN(misc-redundant-expression) */
 _Static_assert(ZOSBD2_IO_FUA == ZOSBD2_REQUEST_FUA, "FUA");
 _Static_assert(ZOSBD2_IO_NO_UNMAP == ZOSBD2_REQUEST_NO_UNMAP, "NO_UNMAP");
+/* NOLINTEND(misc-redundant-expression) */
 
 /*
  * The data lies 4152 bytes into the buffer.  Starting the buffer that much
@@ -24,6 +27,7 @@ int exchange_init(struct exchange *exchange)
 {
 	const size_t page = (size_t)sysconf(_SC_PAGESIZE);
 	const size_t head = (ZOSBD2_OPERATION_SIZE + page - 1) / page * page;
+	void *start;
 
 	exchange->map_size = head + ZOSBD2_MAX_DATA_BYTES;
 	exchange->map = mmap(NULL, exchange->map_size, PROT_READ | PROT_WRITE,
@@ -33,8 +37,8 @@ int exchange_init(struct exchange *exchange)
 		return -errno;
 	}
 	exchange->data = (unsigned char *)exchange->map + head;
-	exchange->operation = (struct zosbd2_operation *)(void *)(
-		exchange->data - ZOSBD2_OPERATION_SIZE);
+	start = exchange->data - ZOSBD2_OPERATION_SIZE;
+	exchange->operation = start;
 	return 0;
 }
 
@@ -92,9 +96,9 @@ static int serve_segments(struct service *service, struct exchange *exchange,
 	while (at < count) {
 		start = segments[at].start_byte;
 		length = segments[at].length_bytes;
-		for (at++; at < count &&
-			   segments[at].start_byte == start + length; at++)
-			length += segments[at].length_bytes;
+		at++;
+		while (at < count && segments[at].start_byte == start + length)
+			length += segments[at++].length_bytes;
 		if (has_data && length > ZOSBD2_MAX_DATA_BYTES - done)
 			return -EPROTO;
 		error = serve_run(service, kind, start, length,

@@ -68,7 +68,8 @@ static enum exit_status complain(const char *name, int error)
 			program, name);
 		return STATUS_BUSY;
 	case -ENOENT:
-		advice = "; the device was not served with --keep, or this machine has no " SEGMENT_FOLDER;
+		advice = "; the device was not served with --keep, "
+			 "or this machine has no " SEGMENT_FOLDER;
 		break;
 	case -EPERM:
 	case -ELOOP:
@@ -126,7 +127,8 @@ static enum exit_status serve(struct serving *serving,
 	printf("ready: /dev/%s, %llu bytes, threads %u, time-out %u s\n",
 	       options->name, (unsigned long long)info->size, options->server.threads,
 	       info->timeout_ms / 1000);
-	fflush(stdout);
+	/* Nobody may be there to read it any more. */
+	(void)fflush(stdout);
 
 	error = serving_until_the_end(serving, &end);
 	if (error) {
@@ -296,9 +298,9 @@ static enum exit_status watch_and_serve(struct zosbd2_control *control,
 static enum exit_status destroy(struct zosbd2_control *control,
 				const struct options *options)
 {
-	const enum exit_status status = destroy_by_name(
-		control, options->name, options->server.force);
+	enum exit_status status;
 
+	status = destroy_by_name(control, options->name, options->server.force);
 	/* A living server removes it itself, and has it locked until then. */
 	if (status == STATUS_OK)
 		segment_remove(options->name);

@@ -44,6 +44,12 @@ static int segment_discard(const struct store *store, uint64_t offset,
 	return backing_discard(&segment_of(store)->backing, offset, length);
 }
 
+/* After a call that failed: never 0, which no analyser can know. */
+static int last_error(void)
+{
+	return errno > 0 ? -errno : -EIO;
+}
+
 /* Whether the name still leads to the file that is open. */
 static bool has_its_name(const struct segment *segment)
 {
@@ -92,9 +98,9 @@ static int check_owner(int fd)
 	struct stat status;
 
 	if (fstat(fd, &status) < 0)
-		return -errno;
+		return last_error();
 	if (!S_ISREG(status.st_mode) || status.st_uid != geteuid() ||
-	    status.st_mode & (S_IRWXG | S_IRWXO))
+	    status.st_mode & 0077)
 		return -EPERM;
 	return 0;
 }
@@ -118,7 +124,7 @@ static int open_with(struct store **store, const char *name, int flags)
 					   O_CLOEXEC | flags,
 				   0600);
 	if (segment->backing.fd < 0) {
-		error = -errno;
+		error = last_error();
 		free(segment);
 		return error;
 	}
@@ -127,7 +133,8 @@ static int open_with(struct store **store, const char *name, int flags)
 		segment_close(&segment->store);
 		return error;
 	}
-	*store = &segment->store;
+	/* gcc's analyser loses what only its first member's address leads to. */
+	*store = (struct store *)segment;
 	return 0;
 }
 
