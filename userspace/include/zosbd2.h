@@ -119,11 +119,11 @@ enum zosbd2_recover {
 struct zosbd2_params {
 	size_t struct_size;	/* set by zosbd2_params_init() */
 	const char *name;	/* of the node below /dev, at most 31 bytes */
-	uint64_t size;		/* bytes, a multiple of block_size, 4 MiB to
-				 * 12 TiB; no default */
+	/* bytes, a multiple of block_size, 4 MiB to 12 TiB; no default */
+	uint64_t size;
 	uint32_t block_size;	/* bytes; only 4096, the default */
-	uint32_t timeout_seconds; /* a request that is not answered for this
-				 * long fails; 1 to 1200, default 60 */
+	/* a request not answered for this long fails; 1 to 1200, default 60 */
+	uint32_t timeout_seconds;
 	uint32_t max_segments;	/* per request, at most 256, the default */
 	uint32_t flags;		/* none yet */
 	/* since 0.2 */
@@ -313,17 +313,24 @@ static inline void zosbd2_ops_init(struct zosbd2_ops *ops)
 struct zosbd2_server_options {
 	size_t struct_size;	/* set by zosbd2_server_options_init() */
 	uint32_t threads;	/* 1 to 256, default 1 */
-	uint32_t node_timeout_ms; /* without effect since 0.2: serving does not
-				 * open the device's node any more */
-	int wake_signal;	/* lets zosbd2_server_stop() interrupt the
-				 * server's threads; the caller must have
-				 * installed a handler for it (an empty one
-				 * will do), and it must not be SIGURG.
-				 * Default 0: none */
+	/*
+	 * without effect since 0.2: serving does not open the device's node any
+	 * more
+	 */
+	uint32_t node_timeout_ms;
+	/*
+	 * lets zosbd2_server_stop() interrupt the server's threads; the caller
+	 * must have installed a handler for it (an empty one will do), and it
+	 * must not be SIGURG.  Default 0: none
+	 */
+	int wake_signal;
 	uint32_t flags;		/* ZOSBD2_SERVER_* */
 	/* since 0.2 */
-	uint32_t take_over_timeout_ms; /* how long the servers before may take
-				 * to hand in what they have, default 5000 */
+	/*
+	 * how long the servers before may take to hand in what they have,
+	 * default 5000
+	 */
+	uint32_t take_over_timeout_ms;
 	uint32_t reserved;	/* 0 */
 };
 

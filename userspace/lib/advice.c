@@ -10,8 +10,9 @@
 
 ZOSBD2_EXPORT const char *zosbd2_version(void)
 {
-	return STRINGIFY(ZOSBD2_VERSION_MAJOR) "." STRINGIFY(
-		ZOSBD2_VERSION_MINOR) "." STRINGIFY(ZOSBD2_VERSION_PATCH);
+	return STRINGIFY(ZOSBD2_VERSION_MAJOR) "."
+	       STRINGIFY(ZOSBD2_VERSION_MINOR) "."
+	       STRINGIFY(ZOSBD2_VERSION_PATCH);
 }
 
 static const char *explain_open(int error)

@@ -48,8 +48,11 @@ struct zosbd2_server {
 	enum gate gate;
 	uint32_t running;	/* workers that have not ended */
 	int first_error;
-	atomic_int ended;	/* enum zosbd2_end of the workers that have;
-				 * readable without lock when none is left */
+	/*
+	 * enum zosbd2_end of the workers that have; readable without lock when
+	 * none is left
+	 */
+	atomic_int ended;
 
 	uint32_t started;	/* threads to join; the starting thread's */
 	struct worker workers[];
@@ -80,9 +83,8 @@ static void *worker_thread(void *argument)
 {
 	struct worker *worker = argument;
 	struct zosbd2_server *server = worker->server;
-	const uint64_t one = 1;
 	int end = ZOSBD2_END_STOPPED;
-	bool last;
+	bool go, last;
 
 	/*
 	 * All threads exist before the first fetches a request: a start that
@@ -91,7 +93,7 @@ static void *worker_thread(void *argument)
 	pthread_mutex_lock(&server->lock);
 	while (server->gate == GATE_CLOSED)
 		pthread_cond_wait(&server->changed, &server->lock);
-	const bool go = server->gate == GATE_OPEN;
+	go = server->gate == GATE_OPEN;
 	pthread_mutex_unlock(&server->lock);
 
 	if (go) {
@@ -104,10 +106,12 @@ static void *worker_thread(void *argument)
 	last = --server->running == 0;
 	pthread_cond_broadcast(&server->changed);
 	pthread_mutex_unlock(&server->lock);
-	/* Safe: the server is freed only after this thread was joined. */
-	if (last && write(server->ended_fd, &one, sizeof(one)) < 0) {
-		/* An eventfd at 0 takes a 1; nobody could be told anyway. */
-	}
+	/*
+	 * Safe: the server is freed only after this thread was joined.  An
+	 * eventfd at 0 takes a 1; nobody could be told of a failure anyway.
+	 */
+	if (last)
+		eventfd_write(server->ended_fd, 1);
 	return NULL;
 }
 
@@ -252,45 +256,46 @@ static int server_fill(struct zosbd2_server *server,
 ZOSBD2_EXPORT int
 zosbd2_server_start(struct zosbd2_control *control, uint32_t handle,
 		    const struct zosbd2_ops *ops, void *ctx,
-		    const struct zosbd2_server_options *callers_options,
-		    struct zosbd2_server **started)
+		    const struct zosbd2_server_options *options,
+		    struct zosbd2_server **server)
 {
-	struct zosbd2_server_options options;
-	struct zosbd2_server *server;
-	struct zosbd2_ops ours;
+	struct zosbd2_server_options our_options;
+	struct zosbd2_ops our_ops;
+	struct zosbd2_server *new;
 	int error;
 
-	*started = NULL;
-	error = read_options(callers_options, &options);
+	*server = NULL;
+	error = read_options(options, &our_options);
 	if (error)
 		return error;
-	error = versioned_copy_in(&ours, sizeof(ours), FIRST_OPS_SIZE, ops);
+	error = versioned_copy_in(&our_ops, sizeof(our_ops), FIRST_OPS_SIZE,
+				  ops);
 	if (error)
 		return error;
-	if (!ours.read || !ours.write)
+	if (!our_ops.read || !our_ops.write)
 		return -EINVAL;
 
-	server = calloc(1, sizeof(*server) +
-				   options.threads * sizeof(struct worker));
-	if (!server)
+	new = calloc(1, sizeof(*new) +
+				our_options.threads * sizeof(struct worker));
+	if (!new)
 		return -ENOMEM;
-	server->options = options;
-	error = init_waiting(server);
+	new->options = our_options;
+	error = init_waiting(new);
 	if (error) {
-		free(server);
+		free(new);
 		return error;
 	}
-	server->service.ops = ours;
-	server->service.ctx = ctx;
-	server->service.handle = handle;
-	server->service.fd = -1;
-	server->ended_fd = -1;
-	error = server_fill(server, control);
+	new->service.ops = our_ops;
+	new->service.ctx = ctx;
+	new->service.handle = handle;
+	new->service.fd = -1;
+	new->ended_fd = -1;
+	error = server_fill(new, control);
 	if (error) {
-		server_free(server);
+		server_free(new);
 		return error;
 	}
-	*started = server;
+	*server = new;
 	return 0;
 }
 
