@@ -42,7 +42,7 @@ missing_packages() {
 		*) PATH=$PATH:/usr/sbin:/sbin command -v "$what" >/dev/null && continue ;;
 		esac
 		printf '%s\n' "$package"
-	done | sort -u
+	done | sort -u | paste -s -d ' ' -
 }
 
 as_root() {
@@ -65,15 +65,15 @@ command -v python3 >/dev/null || as_root env DEBIAN_FRONTEND=noninteractive \
 packages=$(missing_packages)
 if [ -n "$packages" ]; then
 	command -v apt-get >/dev/null ||
-		die "not a Debian or Ubuntu; install what these Debian packages bring: $(echo $packages)"
-	say "installing" $packages
+		die "not a Debian or Ubuntu; install what these Debian packages bring: $packages"
+	say "installing $packages"
 	as_root apt-get update -q >&2 || die "apt-get update failed: see its messages above"
 	# shellcheck disable=SC2086 # a list of words
 	as_root env DEBIAN_FRONTEND=noninteractive \
 		apt-get install -q -y --no-install-recommends $packages >&2 ||
-		die "apt-get could not install: $(echo $packages)"
+		die "apt-get could not install: $packages"
 	left=$(missing_packages)
-	[ -z "$left" ] || die "still missing after the installation: $(echo $left)"
+	[ -z "$left" ] || die "still missing after the installation: $left"
 fi
 
 python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
