@@ -99,6 +99,19 @@ def test_options_that_kconfig_did_not_take_are_found(
     assert unmet(fragment, config) == expected
 
 
+def test_an_image_without_a_kernel_stands_alone(folder: Path) -> None:
+    before = images.Recipe.load(folder / "check.toml")
+    (folder / "base.toml").unlink()
+    assert images.Recipe.load(folder / "check.toml") == before
+    assert not before.boots
+    assert images.recipe_named("check").name == "check"
+
+
+def test_an_image_without_a_kernel_cannot_be_booted() -> None:
+    with pytest.raises(SetupError, match="no guest boots image check"):
+        kernels.resolve("check")
+
+
 def test_the_key_does_not_follow_other_recipes(folder: Path) -> None:
     before = images.Recipe.load(folder / "trixie.toml").key
     (folder / "bookworm.toml").unlink()

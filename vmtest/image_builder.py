@@ -3,7 +3,8 @@
 
 Everything happens in ``OUT``. mmdebstrap makes the tree, then the modules that no guest needs go
 and the others are unpacked (the kernel would spend seconds on xz under emulation), and mke2fs
-turns the tree into a disk without mounting anything.
+turns the tree into a disk without mounting anything. An image that no guest boots is done when its
+tree is.
 """
 
 from __future__ import annotations
@@ -51,26 +52,52 @@ def build(recipe: Recipe, out: Path, mirror: str, apt_options: Sequence[str]) ->
     """Fill ``out`` with the recipe's image."""
     root = out / "root"
     _bootstrap(recipe, root, mirror, apt_options)
+    if recipe.scripts:
+        _unpack_scripts(root, recipe.scripts)
+    if not recipe.boots:
+        _write_facts(recipe, root, out)
+        return
     _install_init(recipe, root)
     compiled = None
     if recipe.source:
         compiled = KernelBuild(root, out / "linux", recipe.source, recipe.flavour)
         compiled.run([RECIPES / name for name in recipe.config])
-    releases = sorted(path.name for path in (root / "lib/modules").iterdir())
-    if len(releases) != 1:
-        raise SystemExit(f"{recipe.name}: one kernel was wanted, the packages brought {releases}")
-    release = releases[0]
+    release = _release(recipe, root)
     _slim_modules(recipe, root, release)
     _export_boot_files(root, release, out)
     print("I: making the root disk", flush=True)
     disk = out / "rootfs.ext4"
     _run(["mke2fs", "-q", "-t", "ext4", "-d", str(root), "-O", "^has_journal",
           "-E", "lazy_itable_init=0", "-m", "0", str(disk), recipe.size])  # fmt: skip
-    packages = _run(["chroot", str(root), "dpkg-query", "-W", "-f", "${Package} ${Version}\n"])
-    facts = {"release": release, "packages": dict(p.split(" ", 1) for p in packages.splitlines())}
     if compiled is not None:
         compiled.keep_tree()  # not before the disk is made: guests have no use for it
+    _write_facts(recipe, root, out)
+
+
+def _release(recipe: Recipe, root: Path) -> str:
+    releases = sorted(path.name for path in (root / "lib/modules").iterdir())
+    if len(releases) != 1:
+        raise SystemExit(f"{recipe.name}: one kernel was wanted, the packages brought {releases}")
+    return releases[0]
+
+
+def _write_facts(recipe: Recipe, root: Path, out: Path) -> None:
+    """Write image.json, which says that the image is complete."""
+    listed = _run(["chroot", str(root), "dpkg-query", "-W", "-f", "${Package} ${Version}\n"])
+    packages = dict(line.split(" ", 1) for line in listed.splitlines())
+    facts = {"release": _release(recipe, root), "packages": packages}
     (out / "image.json").write_text(json.dumps(facts, indent=1) + "\n")
+
+
+def _unpack_scripts(root: Path, package: str) -> None:
+    """Unpack ``scripts/`` of the kernel's source; the rest of the archive goes."""
+    archive = root / f"usr/src/{package}.tar.xz"
+    print(f"I: unpacking the scripts of {archive.name}", flush=True)
+    target = root / "usr/src/linux"
+    target.mkdir()
+    member = f"{package}/scripts"
+    _run(["tar", "-xf", str(archive), "--strip-components=1", "-C", str(target), member])
+    archive.unlink()
 
 
 def _bootstrap(recipe: Recipe, root: Path, mirror: str, apt_options: Sequence[str]) -> None:

@@ -7,6 +7,8 @@ An image is a folder in the cache, named after the recipe and the hash of all th
 - ``root/``: the same tree, in which module and userspace are compiled;
 - ``boot/vmlinuz-RELEASE``, ``lib/modules/RELEASE/``: for the loader of virtme-ng;
 - ``image.json``: kernel release, package versions.
+
+One whose recipe names no kernel is not booted: tools run in its ``root/``, which is all it has.
 """
 
 from __future__ import annotations
@@ -43,18 +45,22 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Recipe:
-    """One file ``images/NAME.toml``, merged with ``base.toml``."""
+    """One file ``images/NAME.toml``, merged with ``base.toml`` if it is a guest's."""
 
     name: str
-    kernel: str
     suite: str
     packages: tuple[str, ...]
-    size: str
+    #: The version; without, no guest boots this image.
+    kernel: str = ""
+    #: Of the root disk.
+    size: str = ""
     default: bool = False
     #: What tells it from the plain kernel of this version: ``rt``, ``debug``, ``kcsan``.
     flavour: str = ""
     #: The package whose source is compiled; without, the kernel is in ``packages``.
     source: str = ""
+    #: The package whose ``scripts/`` is unpacked to ``/usr/src/linux/scripts``.
+    scripts: str = ""
     #: Fragments of the configuration, with ``source``: files beside the recipe.
     config: tuple[str, ...] = ()
     #: Of the kernel's command line.
@@ -72,14 +78,15 @@ class Recipe:
         """Read a recipe; SetupError names the file and the field that is wrong."""
         base_path = path.with_name("base.toml")
         try:
-            base: dict[str, Any] = tomllib.loads(base_path.read_text())
             own: dict[str, Any] = tomllib.loads(path.read_text())
+            boots = "kernel" in own
+            base: dict[str, Any] = tomllib.loads(base_path.read_text()) if boots else {}
         except tomllib.TOMLDecodeError as error:
             raise SetupError(f"{path}: {error}") from error
         merged = {**base, **own}
         for name in _LISTS:
             merged[name] = (*base.get(name, ()), *own.get(name, ()))
-        files = [path.with_name("guest-init")]
+        files = [path.with_name("guest-init")] if boots else []
         files += [path.with_name(name) for name in merged["config"]]
         built_in = {name: value for name, value in merged.items() if name not in _NOT_IN_IMAGE}
         try:
@@ -94,8 +101,15 @@ class Recipe:
             raise SetupError(f"{path}: {error}") from error
 
     @property
+    def boots(self) -> bool:
+        """Whether it is a guest's; else tools run in it."""
+        return self.kernel != ""
+
+    @property
     def names(self) -> tuple[str, ...]:
         """What ``KERNEL=`` may call it: its own name, its kernel's version with the flavour."""
+        if not self.boots:
+            return (self.name,)
         return (self.name, f"{self.kernel}-{self.flavour}" if self.flavour else self.kernel)
 
     @property
@@ -119,7 +133,7 @@ class Image:
 
     @property
     def release(self) -> str:
-        """The kernel's release, as ``uname -r`` prints it."""
+        """The release of the kernel, or of its headers, as ``uname -r`` prints it."""
         return str(self.facts["release"])
 
     @property
@@ -139,10 +153,10 @@ class Image:
 
 
 def recipes() -> list[Recipe]:
-    """All recipes, oldest kernel first."""
+    """All recipes: those without a kernel, then the oldest kernel first."""
     paths = [path for path in RECIPES.glob("*.toml") if path.stem != "base"]
     found = [Recipe.load(path) for path in paths]
-    return sorted(found, key=lambda r: ([int(n) for n in r.kernel.split(".")], r.flavour))
+    return sorted(found, key=lambda r: ([int(n) for n in r.kernel.split(".") if n], r.flavour))
 
 
 def recipe_named(name: str | None) -> Recipe:
@@ -151,7 +165,7 @@ def recipe_named(name: str | None) -> Recipe:
     for recipe in found:
         if recipe.default if name is None else name in recipe.names:
             return recipe
-    known = ", ".join(f"{r.name} ({r.names[1]})" for r in found)
+    known = ", ".join(f"{r.name} ({r.names[1]})" if r.boots else r.name for r in found)
     raise SetupError(f"no image recipe {name!r}", hint=f"there are: {known}")
 
 

@@ -70,6 +70,8 @@ def resolve(spec: str | None, progress: images.Progress = lambda _line: None) ->
     """
     if spec is None or "/" not in spec:
         recipe = images.recipe_named(spec)
+        if not recipe.boots:
+            raise SetupError(f"no guest boots image {spec}", hint="vmtest kernels lists those")
         return Kernel(recipe.name, images.ensure(recipe, progress))
     tree = Path(spec).expanduser().resolve()
     if tree.is_file() and tree.name in ("bzImage", "vmlinux", "Image"):
