@@ -23,9 +23,9 @@ from vmtest.privilege import as_root
 
 _TIMEOUT = 1200.0
 
-# Run by a shell that owns a fresh mount namespace. $1 is the image's tree, $2 the owner of what is
-# built, $3 the folder that becomes /build, $4 a kernel tree or nothing, then the command.
-_ENTER = """
+#: Run by a shell that owns a fresh mount namespace. $1 is the image's tree, $2 the owner of what is
+#: built, $3 the folder that becomes /mnt/build, $4 a kernel tree or nothing, then the command.
+ENTER = r"""
 set -e
 root=$1 owner=$2 work=$3 tree=$4
 shift 4
@@ -33,6 +33,7 @@ mount --make-rprivate /
 mount --bind /dev "$root/dev"
 mount -t proc proc "$root/proc"
 mount -t tmpfs build "$root/mnt"
+mount -t tmpfs tmp "$root/tmp"
 mkdir "$root/mnt/build"
 mount --bind "$work" "$root/mnt/build"
 if [ -n "$tree" ]; then
@@ -40,7 +41,8 @@ if [ -n "$tree" ]; then
 	mount --bind "$tree" "$root$tree"
 fi
 status=0
-chroot "$root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/ LC_ALL=C.UTF-8 "$@" || status=$?
+chroot "$root" env -i -C /mnt/build \
+	PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/ LC_ALL=C.UTF-8 "$@" || status=$?
 chown -R "$owner" "$work"
 exit $status
 """
@@ -116,7 +118,7 @@ def _build(
     tree: Path | None = None,
     keep_names: bool = False,
 ) -> Built:
-    key = content_key([*identity, tree_key(sources), *command, _ENTER])
+    key = content_key([*identity, tree_key(sources), *command, ENTER])
     done = cache_dir("build") / key
     log = done / "build.log"
     with locked(cache_dir("build") / f"{key}.lock", f"building {sources[0].name}", say):
@@ -126,7 +128,7 @@ def _build(
             work.mkdir()
             for source in sources:
                 target = work / source.relative_to(TOP) if keep_names else work
-                shutil.copytree(source, target, dirs_exist_ok=True, ignore=_NOT_SOURCES)
+                shutil.copytree(source, target, dirs_exist_ok=True, ignore=NOT_SOURCES)
             text = run_inside(image, work, command, tree, what=sources[0].name)
             (work / "build.log").write_text(text)
             shutil.rmtree(done, ignore_errors=True)
@@ -134,7 +136,8 @@ def _build(
     return Built(done, log.read_text())
 
 
-_NOT_SOURCES = shutil.ignore_patterns(
+#: What lies among sources and is none, for shutil.copytree().
+NOT_SOURCES = shutil.ignore_patterns(
     "*.o", "*.ko", "*.mod", "*.mod.c", "*.cmd", "__pycache__", "build"
 )
 
@@ -142,26 +145,34 @@ _NOT_SOURCES = shutil.ignore_patterns(
 def run_inside(
     image: Image, work: Path, command: Sequence[str], tree: Path | None, what: str
 ) -> str:
-    """Run a command in the image's tree with ``work`` as /mnt/build; returns all it printed.
-
-    ``tree``, if any, is where it is on the host. Raises BuildError, which says ``what`` failed.
-    """
-    entered = as_root(
-        [
-            "unshare", "--mount", "--pid", "--fork", "--kill-child", "--",
-            "sh", "-c", _ENTER, "enter",
-            str(image.root), f"{os.getuid()}:{os.getgid()}", str(work), str(tree or ""), *command,
-        ]
-    )  # fmt: skip
-    try:
-        result = subprocess.run(
-            entered, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            text=True, errors="replace", timeout=_TIMEOUT, check=False,
-        )  # fmt: skip
-    except subprocess.TimeoutExpired as expired:
-        raise BuildError(f"building {what} took more than {_TIMEOUT:.0f} s") from expired
+    """Run a command as enter() does; returns all it printed. BuildError says ``what`` failed."""
+    result = enter(image, work, command, tree, what)
     if result.returncode != 0:
         tail = "\n    ".join(result.stdout.splitlines()[-40:])
         where = f"in image {image.recipe.name} (status {result.returncode})"
         raise BuildError(f"{what} does not build {where}:\n    {tail}")
     return result.stdout
+
+
+def enter(
+    image: Image, work: Path, command: Sequence[str], tree: Path | None, what: str
+) -> subprocess.CompletedProcess[str]:
+    """Run a command in the image's tree and in ``work``, which is /mnt/build there.
+
+    ``tree``, if any, is where it is on the host. What was printed to either stream is in
+    ``stdout``. Raises BuildError, which names ``what``, if that took too long.
+    """
+    entered = as_root(
+        [
+            "unshare", "--mount", "--pid", "--fork", "--kill-child", "--",
+            "sh", "-c", ENTER, "enter",
+            str(image.root), f"{os.getuid()}:{os.getgid()}", str(work), str(tree or ""), *command,
+        ]
+    )  # fmt: skip
+    try:
+        return subprocess.run(
+            entered, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            text=True, errors="replace", timeout=_TIMEOUT, check=False,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired as expired:
+        raise BuildError(f"{what} took more than {_TIMEOUT:.0f} s") from expired

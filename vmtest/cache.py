@@ -44,14 +44,14 @@ def content_key(chunks: Iterable[bytes | str]) -> str:
     return digest.hexdigest()[:16]
 
 
-def tree_key(folders: Iterable[Path]) -> str:
-    """The key of all files below ``folders``: their relative paths, modes and contents."""
+def tree_key(sources: Iterable[Path]) -> str:
+    """The key of files, and of all below folders: their relative paths, modes and contents."""
 
     def chunks() -> Iterator[bytes | str]:
-        for folder in folders:
-            for path in sorted(folder.rglob("*")):
+        for source in sources:
+            for path in sorted(source.rglob("*")) if source.is_dir() else [source]:
                 if path.is_file() and "__pycache__" not in path.parts:
-                    yield str(path.relative_to(folder.parent))
+                    yield str(path.relative_to(source.parent))
                     yield str(path.stat().st_mode & 0o111)
                     yield path.read_bytes()
 
