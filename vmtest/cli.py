@@ -14,8 +14,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
-from vmtest import accel, bench_boot, build, doctor, images, kernels, privilege, snapshot
+from vmtest import accel, bench_boot, build, checks, doctor, images, kernels, privilege, snapshot
 from vmtest.errors import CommandFailed, VmtestError
 from vmtest.kmodule import KernelModule
 from vmtest.progress import status
@@ -75,7 +76,7 @@ def _doctor() -> None:
 def _kernels() -> None:
     """List the kernels that --kernel and KERNEL= may name."""
     table = Table("name", "version", "release", "image", box=None, padding=(0, 2, 0, 0))
-    for recipe in images.recipes():
+    for recipe in [recipe for recipe in images.recipes() if recipe.boots]:
         image = images.built(recipe)
         name = f"{recipe.name} (default)" if recipe.default else recipe.name
         table.add_row(
@@ -130,6 +131,36 @@ def _run(
         sys.stdout.write(done.stdout)
         sys.stderr.write(done.stderr)
     raise typer.Exit(done.status)
+
+
+@_app.command("check")
+def _check(
+    names: Annotated[list[str] | None, typer.Argument(help="Checks; default: all.")] = None,
+    show: Annotated[bool, typer.Option("--list", help="Say which there are.")] = False,
+) -> None:
+    """Static checks of module, userspace and scripts; nothing is booted."""
+    wanted = checks.named(names or [])
+    if show:
+        table = Table("name", "what it checks", box=None, padding=(0, 2, 0, 0))
+        for check in wanted:
+            table.add_row(check.name, check.what)
+        _out.print(table)
+        return
+    with status(_err, "image") as say:
+        image = images.ensure(images.recipe_named(checks.IMAGE), say)
+    dirty = []
+    with status(_err, "checking") as say:
+        for outcome in checks.run(wanted, image, say=say):
+            name, seconds = outcome.check.name, outcome.seconds
+            if outcome.clean:
+                how = f"{seconds:.1f} s" if seconds else "nothing has changed"
+                _out.print(f"[green]ok[/]      {name} ({how})", highlight=False)
+            else:
+                dirty.append(name)
+                _out.print(f"[red]failed[/]  {name}", highlight=False)
+                _out.print(Text(str(outcome)), highlight=False, soft_wrap=True)
+    if dirty:
+        raise typer.Exit(1)
 
 
 @_app.command("bench-boot")
@@ -195,8 +226,9 @@ def _images_build(
 def _images_clean(
     every: Annotated[bool, typer.Option("--all", help="Also those that are up to date.")] = False,
 ) -> None:
-    """Remove images that no recipe wants any more, what was compiled for them, and snapshots."""
+    """Remove images that no recipe wants any more, snapshots, and what checks found clean."""
     snapshot.clean()
+    checks.forget()
     keep = [] if every else [recipe.path for recipe in images.recipes()]
     for path in images.clean(keep=keep):
         _out.print(f"removed {path}", highlight=False, soft_wrap=True)
