@@ -242,7 +242,8 @@ def _has_read(disk: LastingDisk, moment: int) -> bool:
 def using() -> dict[str, Ended]:
     """The other side: open, read, write and discard of the device by a client."""
     ended: dict[str, Ended] = {}
-    clean = CLEAN | {errno.EIO, errno.EAGAIN, errno.ENFILE, errno.ENXIO}
+    # What the file systems and the block layer make of it, before a request comes to the module.
+    clean = CLEAN | {errno.EIO, errno.EAGAIN, errno.ENFILE, errno.ENXIO, errno.ENOSPC}
     data = pattern(0, 16 * BLOCK)
     with lasting() as disk:
         disk.start()
