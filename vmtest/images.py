@@ -55,6 +55,8 @@ class Recipe:
     #: Of the root disk.
     size: str = ""
     default: bool = False
+    #: Whether `vmtest matrix`, and the workflow, run the scenarios on it.
+    matrix: bool = False
     #: What tells it from the plain kernel of this version: ``rt``, ``debug``, ``kcsan``.
     flavour: str = ""
     #: The package whose source is compiled; without, the kernel is in ``packages``.
