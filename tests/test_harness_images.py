@@ -108,7 +108,7 @@ def test_an_image_without_a_kernel_stands_alone(folder: Path) -> None:
 
 
 def test_an_image_without_a_kernel_cannot_be_booted() -> None:
-    with pytest.raises(SetupError, match="no guest boots image check"):
+    with pytest.raises(SetupError, match="no kernel is called 'check'"):
         kernels.resolve("check")
 
 

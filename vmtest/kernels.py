@@ -61,18 +61,51 @@ class Kernel:
         pairs = (line.partition("=") for line in path.read_text().splitlines())
         return {name: value for name, _, value in pairs if name.startswith("CONFIG_")}
 
+    def why_not(self, *options: str) -> str | None:
+        """Why a test that needs these options of the configuration cannot run; None if it can."""
+        missing = [option for option in options if option not in self.config]
+        if not missing:
+            return None
+        return (
+            f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not set in this kernel"
+        )
+
 
 def resolve(spec: str | None, progress: images.Progress = lambda _line: None) -> Kernel:
     """The kernel that ``spec`` names: an image, a version such as ``6.1``, or a built tree.
 
-    None is the default image. The image is built when the cache does not hold it. Raises
-    SetupError for an unknown name and for a tree that is not built.
+    None, and the empty string of ``KERNEL=``, are the default image. The image is built when the
+    cache does not hold it. Raises SetupError for an unknown name and for a tree that is not built.
     """
-    if spec is None or "/" not in spec:
-        recipe = images.recipe_named(spec)
-        if not recipe.boots:
-            raise SetupError(f"no guest boots image {spec}", hint="vmtest kernels lists those")
-        return Kernel(recipe.name, images.ensure(recipe, progress))
+    tree = _tree(spec)
+    recipe = recipe_of(None if tree else spec)
+    image = images.ensure(recipe, progress)
+    return Kernel(_describe(tree), image, tree) if tree else Kernel(recipe.name, image)
+
+
+def check(spec: str | None) -> None:
+    """Raise SetupError where ``resolve`` would for ``spec``; builds nothing."""
+    if _tree(spec) is None:
+        recipe_of(spec)
+
+
+def recipe_of(name: str | None) -> images.Recipe:
+    """The recipe of the kernel called ``name``; the default one for None and the empty string."""
+    found = [recipe for recipe in images.recipes() if recipe.boots]
+    for recipe in found:
+        if name in recipe.names if name else recipe.default:
+            return recipe
+    known = ", ".join(f"{r.name} ({r.names[1]})" for r in found)
+    raise SetupError(
+        f"no kernel is called {name!r}",
+        hint=f"there are: {known}; or the path of a built tree, with a slash in it",
+    )
+
+
+def _tree(spec: str | None) -> Path | None:
+    """The built tree that ``spec`` names; None if it is a name."""
+    if not spec or "/" not in spec:
+        return None
     tree = Path(spec).expanduser().resolve()
     if tree.is_file() and tree.name in ("bzImage", "vmlinux", "Image"):
         raise SetupError(f"{tree} is a kernel file", hint="name the built tree, modules need it")
@@ -83,8 +116,7 @@ def resolve(spec: str | None, progress: images.Progress = lambda _line: None) ->
                 hint=f"make -C {tree} -j$(nproc) all; needed are virtio-blk, virtio-net, ext4, "
                 "overlayfs and 9p (as modules or built in): see `vng --kconfig`",
             )
-    image = images.ensure(images.recipe_named(None), progress)
-    return Kernel(_describe(tree), image, tree)
+    return tree
 
 
 def _describe(tree: Path) -> str:

@@ -18,7 +18,7 @@ import pytest
 from rich.console import Console as RichConsole
 
 from vmtest import accel, coverage, kernels, leaks, privilege, pytest_parallel
-from vmtest.errors import GuestError, VmtestError
+from vmtest.errors import GuestError, SetupError, VmtestError
 from vmtest.guest import Guest
 from vmtest.mortal import Mortal
 from vmtest.pool import VmPool
@@ -44,7 +44,7 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
         "--kernel",
         default=os.environ.get("KERNEL") or None,
         metavar="WHICH",
-        help="image (trixie), version (6.12) or a built tree (/path/to/linux); default: $KERNEL",
+        help="recipe (debug), version (6.12) or built tree (/path/to/linux); default: $KERNEL",
     )
     option(
         "--accel",
@@ -148,11 +148,24 @@ def pytest_configure(config: pytest.Config) -> None:
     """Register the marks; make artefacts and the summary when scenarios are among the tests."""
     config.addinivalue_line("markers", "vm(cpus, memory, kernel_arguments): the VM's shape")
     config.addinivalue_line("markers", "kills_vm: the VM cannot be used afterwards")
+    config.addinivalue_line(
+        "markers", "needs_config(option, ...): skipped where the kernel's configuration lacks one"
+    )
     share = pytest_parallel.join(config)
+    if not share.worker:
+        _check_kernel(config.getoption("kernel"))
     if not config.option.collectonly and not share.worker:
         if config.option.xmlpath is None:
             config.option.xmlpath = JUNIT_PLACEHOLDER
         config.pluginmanager.register(Recorder(config, share), "vmtest-recorder")
+
+
+def _check_kernel(spec: str | None) -> None:
+    """Say once that there is no such kernel, and not with every test."""
+    try:
+        kernels.check(spec)
+    except SetupError as error:
+        raise pytest.UsageError(str(error)) from error
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -199,6 +212,9 @@ def vmtest_session(request: pytest.FixtureRequest) -> Session:
 def vm(request: pytest.FixtureRequest, vmtest_session: Session) -> Iterator[VM]:
     """A virtual machine: as it was after its boot, or else freshly booted."""
     session, item = vmtest_session, request.node
+    for mark in item.iter_markers("needs_config"):
+        if reason := session.default.kernel.why_not(*mark.args):
+            pytest.skip(reason)
     pool = session.pool
     pooled = pool.get(session.config_for(item))
     watch = LogWatch(pooled, item.nodeid)
