@@ -163,6 +163,7 @@ class Recorder:
         elif skipped is not None:
             outcome = Outcome.SKIPPED
             message = str(skipped.longrepr[2] if isinstance(skipped.longrepr, tuple) else "")
+            message = message.removeprefix("Skipped: ")
         watched = next(filter(None, map(watched_of, phases)), None)
         file, line, _ = phases[0].location
         return TestResult(

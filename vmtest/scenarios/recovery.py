@@ -18,6 +18,7 @@ from vmtest.guest import Guest, Process, mounted
 from vmtest.mortal import Mortal
 from vmtest.remote_python import RemotePython
 from vmtest.scenarios.equipment import Equipment
+from vmtest.scenarios.filesystems import FILE_SYSTEMS
 from vmtest.scenarios.guestlib import storm
 from vmtest.scenarios.oracle import Journal, Verdict, Workload, check, read_files
 from vmtest.vm import VM
@@ -26,13 +27,7 @@ NAME = "crash"
 NODE = f"/dev/{NAME}"
 MOUNT_POINT = "/mnt/crash"
 
-#: The file systems that take part: how to make one, and how to look for damage without mending.
 #: xfs wants 300 MiB at least.
-FILE_SYSTEMS = {
-    "ext4": (["mkfs.ext4", "-q"], ["e2fsck", "-fn"]),
-    "xfs": (["mkfs.xfs", "-q"], ["xfs_repair", "-n"]),
-    "btrfs": (["mkfs.btrfs", "-q"], ["btrfs", "check", "--readonly"]),
-}
 SIZE = 320 << 20
 
 

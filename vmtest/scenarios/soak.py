@@ -22,6 +22,7 @@ from vmtest.remote_python import RemotePython
 
 from . import recovery
 from .equipment import Equipment
+from .filesystems import JOURNALLING
 from .oracle import Journal, Verdict
 
 BACKING = "/var/tmp/soak.img"
@@ -69,7 +70,7 @@ class Soak:
             "power cut": (self._power_cut, 1),
         }
         what = rng.choices(list(deeds), [weight for _, weight in deeds.values()])[0]
-        seed, kind = rng.randrange(1 << 32), rng.choice(list(recovery.FILE_SYSTEMS))
+        seed, kind = rng.randrange(1 << 32), rng.choice(JOURNALLING)
         try:
             deeds[what][0](seed, kind)
         except BaseException:

@@ -10,9 +10,9 @@ import pytest
 from vmtest.guest import Guest, mounted
 from vmtest.remote_python import RemotePython
 
+from .filesystems import EVERY_JOURNALLING
 from .oracle import Journal, Workload, check, read_files
 from .recovery import (
-    FILE_SYSTEMS,
     MOUNT_POINT,
     NAME,
     NODE,
@@ -59,7 +59,7 @@ def test_crash_recovery_upgrade_under_load(
         assert counter(guest, "handed_on") == 0, "a server went with a request in its hands"
 
 
-@pytest.mark.parametrize("kind", FILE_SYSTEMS)
+@pytest.mark.parametrize("kind", EVERY_JOURNALLING)
 def test_crash_recovery_resize_under_load(
     guest: Guest, python: RemotePython, kind: str, seed: int, tmp_path: Path
 ) -> None:

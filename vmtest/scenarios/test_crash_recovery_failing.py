@@ -8,6 +8,7 @@ import pytest
 from vmtest.guest import Guest
 from vmtest.remote_python import RemotePython
 
+from .filesystems import EVERY_JOURNALLING
 from .guestlib import failing, misbehaving
 from .recovery import MOUNT_POINT, NAME, NODE, file_servers, make_file_system
 
@@ -58,7 +59,7 @@ def test_crash_recovery_destroyed_under_load(python: RemotePython, policy: str) 
     assert seen["seconds"] < 10
 
 
-@pytest.mark.parametrize("kind", ["ext4", "xfs", "btrfs"])
+@pytest.mark.parametrize("kind", EVERY_JOURNALLING)
 def test_crash_recovery_policy_fail_under_a_file_system(guest: Guest, kind: str) -> None:
     guest.run("rm", "-f", BACKING)
     servers = file_servers(BACKING, "--recovery=fail")

@@ -10,9 +10,9 @@ import pytest
 from vmtest.guest import Guest
 from vmtest.remote_python import RemotePython
 
+from .filesystems import EVERY_JOURNALLING
 from .oracle import Journal
 from .recovery import (
-    FILE_SYSTEMS,
     NAME,
     Servers,
     counter,
@@ -56,7 +56,7 @@ def test_crash_recovery_sixty_kills_under_verified_load(
         assert handed_on > 0, "no server had a request when it was killed"
 
 
-@pytest.mark.parametrize("kind", FILE_SYSTEMS)
+@pytest.mark.parametrize("kind", EVERY_JOURNALLING)
 def test_crash_recovery_kills_under_a_file_system(
     guest: Guest,
     python: RemotePython,

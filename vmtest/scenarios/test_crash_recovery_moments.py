@@ -9,8 +9,8 @@ from vmtest.guest import Guest
 from vmtest.kmodule import KernelModule
 from vmtest.remote_python import RemotePython
 
+from .filesystems import EVERY_JOURNALLING, FILE_SYSTEMS
 from .guestlib import dying, moments
-from .test_mkfs import FILE_SYSTEMS
 
 pytestmark = pytest.mark.usefixtures("module")
 
@@ -88,7 +88,7 @@ def test_crash_recovery_killed_during_a_partition_scan(python: RemotePython) -> 
     }
 
 
-@pytest.mark.parametrize("kind", ["ext4", "xfs", "btrfs"])
+@pytest.mark.parametrize("kind", EVERY_JOURNALLING)
 def test_crash_recovery_killed_in_every_phase_of_a_file_system(
     guest: Guest, python: RemotePython, kind: str, seed: int
 ) -> None:

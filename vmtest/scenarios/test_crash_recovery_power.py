@@ -15,8 +15,9 @@ from vmtest.mortal import Mortal
 from vmtest.pytest_plugin import Session
 
 from .equipment import Equipment
+from .filesystems import EVERY_JOURNALLING, file_system
 from .oracle import Journal
-from .recovery import FILE_SYSTEMS, SIZE, survive_power_cuts, verdict_after, work_until_dead
+from .recovery import SIZE, survive_power_cuts, verdict_after, work_until_dead
 
 pytestmark = pytest.mark.long(180)
 
@@ -24,7 +25,10 @@ pytestmark = pytest.mark.long(180)
 IMAGES = 3
 
 
-@pytest.mark.parametrize(("kind", "how"), [("ext4", "sysrq"), ("xfs", "oops"), ("btrfs", "sysrq")])
+@pytest.mark.parametrize(
+    ("kind", "how"),
+    [file_system("ext4", "sysrq"), file_system("xfs", "oops"), file_system("btrfs", "sysrq")],
+)
 def test_crash_recovery_of_a_guest_that_panics(
     mortal: Mortal,
     equipment: Equipment,
@@ -57,7 +61,7 @@ def test_crash_recovery_of_a_guest_that_panics(
     assert not verdict.problems, str(verdict)
 
 
-@pytest.mark.parametrize("kind", FILE_SYSTEMS)
+@pytest.mark.parametrize("kind", EVERY_JOURNALLING)
 def test_crash_recovery_of_a_guest_whose_power_is_cut(
     mortal: Mortal, equipment: Equipment, kind: str, seed: int, tmp_path: Path
 ) -> None:

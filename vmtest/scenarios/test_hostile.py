@@ -108,10 +108,9 @@ def test_a_user_without_rights_can_do_nothing_even_with_open_files(python: Remot
     }
 
 
+@pytest.mark.needs_config("CONFIG_IA32_EMULATION")
 def test_32_bit_processes_are_refused(python: RemotePython) -> None:
     outcomes = python.call(compat.calls_of_32_bits)
-    if outcomes is None:
-        pytest.skip("this kernel has no 32-bit system calls (CONFIG_IA32_EMULATION)")
     assert set(outcomes.values()) == {"ENOTTY"}, outcomes
 
 

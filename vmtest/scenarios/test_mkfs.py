@@ -10,30 +10,13 @@ import pytest
 from vmtest.guest import Guest, Process, mounted
 from vmtest.remote_python import RemotePython
 from vmtest.scenarios.conftest import RAMDISK
+from vmtest.scenarios.filesystems import EVERY, FILE_SYSTEMS
 from vmtest.scenarios.guestlib import trees
 
 MOUNT_POINT = "/mnt/disk"
 
-#: How to make each file system and to look for damage in it without mending.
-FILE_SYSTEMS = {
-    "ext4": (["mkfs.ext4", "-q"], ["e2fsck", "-fn"]),
-    "xfs": (["mkfs.xfs", "-q"], ["xfs_repair", "-n"]),
-    "btrfs": (["mkfs.btrfs", "-q"], ["btrfs", "check", "--readonly"]),
-    "f2fs": (["mkfs.f2fs", "-q"], ["fsck.f2fs", "--dry-run"]),
-    "vfat": (["mkfs.vfat"], ["fsck.vfat", "-n"]),
-}
 
-
-@pytest.fixture(params=FILE_SYSTEMS)
-def kind(request: pytest.FixtureRequest, guest: Guest) -> str:
-    """A file system that this guest's kernel has."""
-    name = str(request.param)
-    loaded = guest.run("modprobe", name, check=False)
-    if loaded.status != 0:
-        pytest.skip(f"this kernel has no {name}: {loaded.stderr.strip()}")
-    return name
-
-
+@pytest.mark.parametrize("kind", EVERY)
 def test_files_survive_a_remount_and_the_file_system_stays_clean(
     kind: str, guest: Guest, python: RemotePython, start_ramdisk: Callable[..., Process]
 ) -> None:

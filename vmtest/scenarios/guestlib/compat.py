@@ -6,7 +6,6 @@ from __future__ import annotations
 import ctypes
 import errno
 import mmap
-import os
 
 import zosbd2
 from zosbd2.abi import ControlCall, DeviceCall
@@ -27,11 +26,9 @@ _IOCTL32 = bytes.fromhex(
 )
 
 
-def calls_of_32_bits() -> dict[str, str] | None:
-    """How the calls end through the 32-bit entry; None if this kernel has none."""
+def calls_of_32_bits() -> dict[str, str]:
+    """How the calls end through the 32-bit entry, which the kernel must have."""
     with zosbd2.Control() as control, exchange(control, "testdisk") as server:
-        if not _entry_exists(control.fd):
-            return None
         found = {}
         with mmap.mmap(
             -1, 1 << 21, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | _MAP_32BIT
@@ -54,12 +51,3 @@ def _ioctl32(fd: int, number: int, argument: int) -> str:
         prototype = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_int, ctypes.c_uint, ctypes.c_uint)
         result = prototype(address)(fd, number, argument)
     return errno.errorcode[-result] if result < 0 else "OK"
-
-
-def _entry_exists(fd: int) -> bool:
-    """Without the 32-bit entry, int 0x80 is a fault that kills."""
-    child = os.fork()
-    if child == 0:
-        _ioctl32(fd, 0, 0)
-        os._exit(0)
-    return os.waitpid(child, 0)[1] == 0
