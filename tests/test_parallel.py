@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from vmtest.report.results import read_results
+
 pytest_plugins = ["pytester"]
 
 # Stands for the fixture of the same name: a kernel without a VM, a log without a guest.
@@ -115,6 +117,9 @@ def test_a_run_leaves_one_of_each_result(
     assert ktap.count("  not ok 2 test_bad") == 2
     assert ktap.count("  # SetupError: no luck") == 2
     assert result.stdout.str().count("4 passed, 4 failed in ") == 1
+    results = read_results(folder / "results.json")
+    assert results.headline().startswith("4 passed, 4 failed in ")
+    assert results.failures[0].reports[0].title == "WARNING in f"
 
 
 def test_a_run_without_a_vm_leaves_nothing(pytester: pytest.Pytester, alone: None) -> None:  # noqa: ARG001

@@ -18,6 +18,7 @@ from vmtest.report.github import active, command, error_commands, job_summary, w
 from vmtest.report.html import html
 from vmtest.report.junit import add_properties
 from vmtest.report.ktap import ktap
+from vmtest.report.results import read_results, write_results
 from vmtest.report.summary import print_summary
 
 FIXTURES = Path(__file__).parent / "fixtures" / "klog"
@@ -218,3 +219,8 @@ def test_junit_gets_kernel_titles_and_environment(run: RunResult, tmp_path: Path
     assert text.count('value="KASAN: slab-use-after-free Read in zosbd2_fetch"') == 1
     assert 'name="vm" value="vm0"' in text
     assert "<failure" in text
+
+
+def test_results_are_read_back_as_they_were(run: RunResult, tmp_path: Path) -> None:
+    write_results(run, tmp_path / "results.json")
+    assert read_results(tmp_path / "results.json") == run

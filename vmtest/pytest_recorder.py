@@ -24,6 +24,7 @@ from vmtest.report.html import write_html
 from vmtest.report.junit import add_properties
 from vmtest.report.ktap import ktap
 from vmtest.report.model import Environment, Outcome, RunResult, TestResult
+from vmtest.report.results import write_results
 from vmtest.report.summary import print_summary
 from vmtest.rundir import slug
 from vmtest.vm import VmConfig
@@ -31,6 +32,8 @@ from vmtest.watch import LogWatch
 
 #: Stands for "junit.xml in the run's folder" until that folder is known.
 JUNIT_PLACEHOLDER = "vmtest-run-directory"
+
+_ARTEFACTS = ("junit.xml", "report.html", "results.ktap", "results.json")
 
 
 def describe(config: VmConfig) -> Environment:
@@ -102,14 +105,13 @@ class Recorder:
             duration=time.monotonic() - self._began,
             tests=tuple(self._result(nodeid) for nodeid in self._phases),
             directory=directory,
-            artefacts={
-                name: directory / name for name in ("junit.xml", "report.html", "results.ktap")
-            },
+            artefacts={name: directory / name for name in _ARTEFACTS},
         )
         if (directory / "junit.xml").exists():
             add_properties(directory / "junit.xml", self._run.tests, self._environment)
         write_html(self._run, directory / "report.html")
         (directory / "results.ktap").write_text(ktap(self._run), encoding="utf-8")
+        write_results(self._run, directory / "results.json")
         if self._config.getoption("coverage"):
             self._coverage = self._report_coverage(directory / "coverage")
 

@@ -44,7 +44,7 @@ def attach(
             "dmesg": str(watched.dmesg),
             "console": str(watched.console),
             "console_tail": list(watched.console_tail),
-            "reports": [asdict(one) | {"kind": one.kind.value} for one in watched.reports],
+            "reports": [plain_report(one) for one in watched.reports],
         }
     report.__dict__[_KEY] = plain
 
@@ -65,8 +65,15 @@ def watched_of(report: pytest.TestReport) -> Watched | None:
         dmesg=Path(plain["dmesg"]),
         console=Path(plain["console"]),
         console_tail=tuple(plain["console_tail"]),
-        reports=tuple(
-            Report(**one | {"kind": Kind(one["kind"]), "lines": tuple(one["lines"])})
-            for one in plain["reports"]
-        ),
+        reports=tuple(map(report_from_plain, plain["reports"])),
     )
+
+
+def plain_report(report: Report) -> dict[str, Any]:
+    """A kernel's report in types that JSON has."""
+    return asdict(report) | {"kind": report.kind.value}
+
+
+def report_from_plain(plain: dict[str, Any]) -> Report:
+    """What ``plain_report`` was given, also after it has been JSON."""
+    return Report(**plain | {"kind": Kind(plain["kind"]), "lines": tuple(plain["lines"])})
