@@ -61,8 +61,9 @@ def test_crash_recovery_killed_in_the_middle_of_a_recovery(python: RemotePython,
     rounds = 20
     seen = python.call(moments.in_the_middle_of_a_recovery, seed, rounds, timeout=120)
     assert (seen["outcomes"], seen["right"], seen["errors"]) == (["OK", "OK"], True, 0)
-    assert seen["servers_lost"] > 1, "none of the killed successors had attached"
-    assert seen["handed_on"] > 2, "none of the killed successors had a request"
+    # Two servers are known to have had both requests.
+    assert seen["servers_lost"] > 2, "none of the others had attached"
+    assert seen["handed_on"] > 4, "none of the others had a request"
 
 
 def test_crash_recovery_killed_during_an_unforced_destroy(python: RemotePython) -> None:
