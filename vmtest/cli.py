@@ -16,7 +16,18 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from vmtest import accel, bench_boot, build, checks, doctor, images, kernels, privilege, snapshot
+from vmtest import (
+    accel,
+    bench_boot,
+    build,
+    checks,
+    cli_matrix,
+    doctor,
+    images,
+    kernels,
+    privilege,
+    snapshot,
+)
 from vmtest.errors import CommandFailed, VmtestError
 from vmtest.kmodule import KernelModule
 from vmtest.progress import status
@@ -29,12 +40,13 @@ _app = typer.Typer(
 )
 _images = typer.Typer(help="Guest images: list, build, clean.", no_args_is_help=True)
 _app.add_typer(_images, name="images")
+_app.add_typer(cli_matrix.app, name="matrix")
 _out = Console()
 _err = Console(stderr=True)
 
 KernelOption = Annotated[
     str | None,
-    typer.Option("--kernel", envvar="KERNEL", help="Image, version (6.12) or built tree."),
+    typer.Option("--kernel", envvar="KERNEL", help="Recipe, version (6.12) or built tree."),
 ]
 AccelOption = Annotated[str, typer.Option("--accel", help="auto, kvm or tcg.")]
 CpusOption = Annotated[int, typer.Option("--cpus", min=1, help="Virtual CPUs.")]
@@ -73,15 +85,30 @@ def _doctor() -> None:
 
 
 @_app.command("kernels")
-def _kernels() -> None:
+def _kernels(
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
     """List the kernels that --kernel and KERNEL= may name."""
-    table = Table("name", "version", "release", "image", box=None, padding=(0, 2, 0, 0))
-    for recipe in [recipe for recipe in images.recipes() if recipe.boots]:
-        image = images.built(recipe)
-        name = f"{recipe.name} (default)" if recipe.default else recipe.name
-        table.add_row(
-            name, recipe.kernel, image.release if image else "", "built" if image else "not built"
-        )
+    rows = [
+        {
+            "name": recipe.name,
+            "version": recipe.names[1],
+            "matrix": recipe.matrix,
+            "default": recipe.default,
+            "key": recipe.key,
+            "release": image.release if (image := images.built(recipe)) else None,
+        }
+        for recipe in images.recipes()
+        if recipe.boots
+    ]
+    if as_json:
+        sys.stdout.write(json.dumps(rows) + "\n")
+        return
+    table = Table("name", "version", "matrix", "release", box=None, padding=(0, 2, 0, 0))
+    for row in rows:
+        name = f"{row['name']} (default)" if row["default"] else str(row["name"])
+        matrix = "yes" if row["matrix"] else ""
+        table.add_row(name, str(row["version"]), matrix, str(row["release"] or "not built"))
     table.add_row("/path/to/linux", "", "", "a tree that you built")
     _out.print(table)
 

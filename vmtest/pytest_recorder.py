@@ -103,7 +103,7 @@ class Recorder:
             environment=self._environment,
             started=self._started,
             duration=time.monotonic() - self._began,
-            tests=tuple(self._result(nodeid) for nodeid in self._phases),
+            tests=tuple(self._result(nodeid) for nodeid in self._phases if self._has_ended(nodeid)),
             directory=directory,
             artefacts={name: directory / name for name in _ARTEFACTS},
         )
@@ -150,6 +150,10 @@ class Recorder:
             del self._config.stash[xml_key]
         else:
             xml.logfile = str(self._share.directory / "junit.xml")
+
+    def _has_ended(self, nodeid: str) -> bool:
+        """Whether there is a result: an interrupt may have come in the middle of the test."""
+        return any(phase.failed or phase.when == "teardown" for phase in self._phases[nodeid])
 
     def _result(self, nodeid: str) -> TestResult:
         phases = self._phases[nodeid]

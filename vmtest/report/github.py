@@ -57,17 +57,23 @@ def error_commands(tests: Iterable[TestResult]) -> list[str]:
 def job_summary(run: RunResult) -> str:
     """The run in GitHub's Markdown."""
     mark = "❌" if run.failures else "✅"
-    out = [f"## {mark} vmtest on {_cell(run.environment.kernel)}: {run.headline()}", ""]
+    out = [f"## {mark} vmtest on {markdown_cell(run.environment.kernel)}: {run.headline()}", ""]
     out += ["| | |", "|---|---|"]
-    out += [f"| {_cell(name)} | {_cell(value)} |" for name, value in run.environment.rows()]
+    out += [
+        f"| {markdown_cell(name)} | {markdown_cell(value)} |"
+        for name, value in run.environment.rows()
+    ]
     out += ["", "| scenario | passed | failed | skipped | time |", "|---|--:|--:|--:|--:|"]
     for row in run.modules():
-        out.append(
-            f"| {_cell(row.module)} | {row.passed} | {row.failed or ''} | {row.skipped or ''}"
-            f" | {row.duration:.1f} s |"
-        )
+        counts = f"{row.passed} | {row.failed or ''} | {row.skipped or ''}"
+        out.append(f"| {markdown_cell(row.module)} | {counts} | {row.duration:.1f} s |")
     for test in run.failures:
-        out += ["", f"### `{test.nodeid.replace('`', '')}`", "", _cell(test.title or test.message)]
+        out += [
+            "",
+            f"### `{test.nodeid.replace('`', '')}`",
+            "",
+            markdown_cell(test.title or test.message),
+        ]
         body = [line for report in distinct(test.reports) for line in report.lines]
         body = body[:_MAX_SUMMARY_REPORT_LINES] or list(test.console_tail)
         if body:
@@ -78,13 +84,18 @@ def job_summary(run: RunResult) -> str:
 
 def write_job_summary(run: RunResult, environment: Mapping[str, str] = os.environ) -> None:
     """Append the run to the file in $GITHUB_STEP_SUMMARY, if there is one."""
+    append_summary(job_summary(run), environment)
+
+
+def append_summary(text: str, environment: Mapping[str, str] = os.environ) -> None:
+    """Append Markdown to the file in $GITHUB_STEP_SUMMARY, if there is one."""
     path = environment.get("GITHUB_STEP_SUMMARY")
     if path:
         with Path(path).open("a", encoding="utf-8") as summary:
-            summary.write(job_summary(run))
+            summary.write(text)
 
 
-def _cell(text: str) -> str:
+def markdown_cell(text: str) -> str:
     """`text` for a table cell or a paragraph: nothing in it is markup."""
     text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     for mark in "\\`*_[]|#":
