@@ -4,15 +4,19 @@
 VENV    ?= .venv
 K       ?=
 KERNEL  ?=
+KERNELS ?=
 ARGS    ?=
 MINUTES ?= 10
 # Workers, each with a VM; 0: no workers, for --keep-vm and --shell-on-failure.
 JOBS    ?= $(shell nproc | awk '{ print $$1 < 4 ? $$1 : 4 }')
 BIN     := $(VENV)/bin
-PYTEST  := $(BIN)/pytest $(if $(K),-k '$(K)') $(if $(KERNEL),--kernel '$(KERNEL)')
+PYTEST  := $(BIN)/pytest $(if $(K),-k '$(K)')
+
+# Everything that boots a VM asks the environment for its kernel.
+export KERNEL
 
 .DEFAULT_GOAL := help
-.PHONY: help setup vmtest test lint types actionlint check test-host images soak coverage bench-boot shell clean
+.PHONY: help setup vmtest test lint types actionlint check test-host images matrix soak coverage bench-boot shell clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,20 +46,23 @@ check: setup ## static checks of module, userspace and scripts (sparse, coccinel
 test-host: setup ## the host tests alone, no VM
 	$(PYTEST) tests/ $(ARGS)
 
-images: setup ## build the guest images of all kernels, and the one for checks
-	$(BIN)/vmtest images build --all
+matrix: setup ## the scenarios on every kernel that is supported, and one table (K= narrows, KERNELS=6.1,7.3)
+	$(BIN)/vmtest matrix -n $(JOBS) $(if $(K),-k '$(K)') $(if $(KERNELS),--kernels '$(KERNELS)')
+
+images: setup ## build the guest images of all kernels and the one for checks, or KERNEL's
+	$(BIN)/vmtest images build $(if $(KERNEL),'$(KERNEL)',--all)
 
 soak: setup ## kills, stops, panics and power cuts at random for MINUTES=n, with every byte verified
 	SOAK_MINUTES=$(MINUTES) $(PYTEST) vmtest/scenarios/soak.py $(ARGS)
 
 coverage: setup ## all scenarios on the debug kernel, and which lines of the module they execute
-	$(BIN)/pytest $(if $(K),-k '$(K)') --kernel debug --coverage -n $(JOBS) vmtest/ $(ARGS)
+	$(PYTEST) --kernel debug --coverage -n $(JOBS) vmtest/ $(ARGS)
 
 bench-boot: setup ## cold start to SSH, against plain virtme-ng: writes build/bench-boot.json
 	$(BIN)/vmtest bench-boot
 
 shell: setup ## an interactive VM with the module loaded
-	$(BIN)/vmtest shell $(if $(KERNEL),--kernel '$(KERNEL)')
+	$(BIN)/vmtest shell
 
 clean: ## remove what was built in the checkout (image and build caches stay: vmtest images clean)
 	rm -rf build .mypy_cache .pytest_cache .ruff_cache .hypothesis
