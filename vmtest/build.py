@@ -73,8 +73,10 @@ def module(kernel: Kernel, source: Path, say: Say = nobody_listens, *variables: 
     """
     identity = [kernel.image.recipe.key, kernel.release]
     if kernel.tree is not None:
-        symbols = kernel.tree / "Module.symvers"
-        identity += [str(kernel.tree), str(symbols.stat().st_mtime_ns)]
+        # One that was built again in the same place is another kernel.
+        files = (kernel.tree / "Module.symvers", kernel.tree / ".config", kernel.tree / "vmlinux")
+        times = [str(file.stat().st_mtime_ns) for file in files if file.exists()]
+        identity += [str(kernel.tree), *times]
     command = [
         "make", "-j", str(os.cpu_count()), "-C", str(kernel.build_dir),
         f"M={INSIDE}", "W=1", "modules", *variables,
@@ -96,11 +98,11 @@ def userspace(
     return _build(image, list(sources), identity, command, say, keep_names=True)
 
 
-def zosbd2_module(kernel: Kernel, say: Say = nobody_listens) -> Built:
-    """The module of this repository, counting what is executed where the kernel can."""
+def zosbd2_module(kernel: Kernel, say: Say = nobody_listens, source: Path = TOP / "kmod") -> Built:
+    """The module, of this repository or another, counting what is executed if the kernel can."""
     counters = {"CONFIG_GCOV_KERNEL": "GCOV_PROFILE=y", "CONFIG_KCOV": "KCOV_INSTRUMENT=y"}
     variables = [counters[option] for option in counters if option in kernel.config]
-    return module(kernel, TOP / "kmod", say, *variables)
+    return module(kernel, source, say, *variables)
 
 
 def zosbd2_userspace(image: Image, say: Say = nobody_listens) -> Built:

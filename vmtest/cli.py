@@ -21,6 +21,7 @@ from vmtest import (
     bench_boot,
     build,
     checks,
+    cli_bisect,
     cli_matrix,
     doctor,
     images,
@@ -41,6 +42,7 @@ _app = typer.Typer(
 _images = typer.Typer(help="Guest images: list, build, clean.", no_args_is_help=True)
 _app.add_typer(_images, name="images")
 _app.add_typer(cli_matrix.app, name="matrix")
+_app.command("bisect")(cli_bisect.bisect)
 _out = Console()
 _err = Console(stderr=True)
 

@@ -8,28 +8,23 @@ to nothing, since guests under emulation go on from the snapshot of the first.
 
 from __future__ import annotations
 
-import os
 import re
-import secrets
-import signal
-import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
-from vmtest import accel, images, kernels, sweep
+from vmtest import accel, images, kernels
 from vmtest.errors import GuestError, SetupError, VmtestError
+from vmtest.follow import follow
 from vmtest.report.matrix import Column, State
 from vmtest.report.results import read_results
 from vmtest.rundir import slug
 from vmtest.vm import VM, VmConfig
 
 Say = Callable[[str], None]
-
-# For pytest, which ends VMs and writes what it knows, once it has been interrupted.
-_END_TIMEOUT = 60.0
 
 _NO_TESTS = 5  # pytest.ExitCode
 
@@ -81,9 +76,11 @@ class Matrix:
             "--run-dir", str(folder),
             *(["-k", self.expression] if self.expression else []),
         ]  # fmt: skip
-        (folder / "latest").unlink(missing_ok=True)
-        log = folder / "pytest.log"
-        status = _follow(command, log, say)
+        for old in (folder / "latest", log := folder / "pytest.log"):
+            old.unlink(missing_ok=True)
+        status = None
+        with suppress(KeyboardInterrupt):
+            status = follow(command, images.TOP, log, partial(_tell_of_tests, say))
         results = folder / "latest" / "results.json"
         run = read_results(results) if results.exists() else None
         if status is None:
@@ -116,35 +113,7 @@ def _column_name(spec: str) -> str:
     return kernels.recipe_of(spec).name
 
 
-def _follow(command: Sequence[str], log: Path, say: Say) -> int | None:
-    """Run pytest, tell of each test that ends, and write all it says to ``log``; its status.
-
-    None if we were interrupted; it has had the time to end its VMs and to write what it knows.
-    """
-    token = secrets.token_hex(4)
-    with (
-        log.open("w", encoding="utf-8") as sink,
-        subprocess.Popen(
-            command, cwd=images.TOP, env={**os.environ, sweep.VARIABLE: token},
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            text=True, errors="replace",
-            start_new_session=True,  # a terminal's Ctrl-C is for us, who hand it on
-        ) as process,
-    ):  # fmt: skip
-        assert process.stdout is not None
-        try:
-            for line in process.stdout:
-                sink.write(line)
-                sink.flush()
-                if re.search(r"\[ *\d+%\]", line):
-                    say(line.strip())
-            return process.wait()
-        except KeyboardInterrupt:
-            say("ending the VMs")
-            process.send_signal(signal.SIGINT)
-            with suppress(subprocess.TimeoutExpired, KeyboardInterrupt):
-                sink.write(process.communicate(timeout=_END_TIMEOUT)[0] or "")
-            return None
-        finally:
-            process.kill()
-            sweep.sweep(token)
+def _tell_of_tests(say: Say, line: str) -> None:
+    """Of what pytest says, the lines about a test that has ended."""
+    if re.search(r"\[ *\d+%\]", line):
+        say(line)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import random
-import secrets
 import signal
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,9 +83,7 @@ def join(config: pytest.Config) -> Share:
         config.option.seed = random.SystemRandom().randrange(1 << 32)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     base = config.getoption("run_dir") or TOP / "build" / "vmtest"
-    outer = os.environ.get(sweep.VARIABLE)  # of a run whose test makes this run
-    token = f"{outer}-{secrets.token_hex(4)}" if outer else secrets.token_hex(4)
-    os.environ[sweep.VARIABLE] = token
+    token = os.environ[sweep.VARIABLE] = sweep.new_token()
     workers = len(config.getoption("tx", None) or ()) or 1
     config.stash[_SHARE] = share = Share(name_run_dir(Path(base)), token, workers)
     if config.getoption("dist", "no") != "no":

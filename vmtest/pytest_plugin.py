@@ -20,6 +20,7 @@ from rich.console import Console as RichConsole
 from vmtest import accel, coverage, kernels, leaks, privilege, pytest_parallel
 from vmtest.errors import GuestError, SetupError, VmtestError
 from vmtest.guest import Guest
+from vmtest.images import TOP
 from vmtest.mortal import Mortal
 from vmtest.pool import VmPool
 from vmtest.pytest_parallel import share_of
@@ -45,6 +46,13 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
         default=os.environ.get("KERNEL") or None,
         metavar="WHICH",
         help="recipe (debug), version (6.12) or built tree (/path/to/linux); default: $KERNEL",
+    )
+    option(
+        "--module-source",
+        type=Path,
+        default=TOP / "kmod",
+        metavar="DIR",
+        help="source of the module that is tested (kmod/ of this checkout)",
     )
     option(
         "--accel",
@@ -103,6 +111,7 @@ class Session:
         option = config.getoption
         #: For another pytest that is to use the same.
         self.kernel_option = ["--kernel", str(option("kernel"))] if option("kernel") else []
+        self.module_source: Path = option("module_source").absolute()
         kernel = kernels.resolve(option("kernel"), self.say)
         probe_kernel = kernel.image.kernel
         accelerator = accel.choose(option("accel"), probe_kernel)

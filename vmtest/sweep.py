@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 import select
 import shutil
 import signal
@@ -22,6 +23,13 @@ from pathlib import Path
 VARIABLE = "VMTEST_RUN"
 
 _DEADLINE = 10.0
+
+
+def new_token() -> str:
+    """The token for a run: for a part of one, where this process already belongs to a run."""
+    outer = os.environ.get(VARIABLE)
+    own = secrets.token_hex(4)
+    return f"{outer}-{own}" if outer else own
 
 
 def folder_prefix() -> str:

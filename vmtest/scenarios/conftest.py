@@ -22,7 +22,8 @@ RAMDISK = "/dev/zosbd2ramdisk"
 def built_module(vmtest_session: Session) -> build.Built:
     """The module, built against the kernel of this run."""
     vmtest_session.say("building the module")
-    return build.zosbd2_module(vmtest_session.default.kernel, vmtest_session.say)
+    session = vmtest_session
+    return build.zosbd2_module(session.default.kernel, session.say, session.module_source)
 
 
 @pytest.fixture(scope="session")
