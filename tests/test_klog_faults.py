@@ -57,6 +57,10 @@ def test_options_count_only_in_their_releases() -> None:
     assert fault.why_not({"CONFIG_A"}, (6, 1)) == "the kernel has none of CONFIG_B"
     assert fault.why_not({"CONFIG_A"}, (7, 3)) == "the kernel has none of CONFIG_B"
     assert fault.why_not({"CONFIG_B"}, (7, 3)) is None
+    only = Fault("x", "y", ("CONFIG_A",), {"CONFIG_A": ((6, 3), (6, 17))})
+    assert only.why_not({"CONFIG_A"}, (6, 1)) == (
+        "CONFIG_A does not notice it in a kernel of this release"
+    )
 
 
 def test_options_are_read_from_a_config() -> None:

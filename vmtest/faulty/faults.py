@@ -56,6 +56,9 @@ class Fault:
         useful = [option for option in self.any_option if self._counts(option, release)]
         if not self.any_option or any(option in options for option in useful):
             return None
+        if not useful:
+            does = "does" if len(self.any_option) == 1 else "do"
+            return f"{', '.join(self.any_option)} {does} not notice it in a kernel of this release"
         return f"the kernel has none of {', '.join(useful)}"
 
     def _counts(self, option: str, release: tuple[int, int]) -> bool:
