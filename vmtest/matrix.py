@@ -13,7 +13,6 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 
 from vmtest import accel, images, kernels
@@ -80,7 +79,7 @@ class Matrix:
             old.unlink(missing_ok=True)
         status = None
         with suppress(KeyboardInterrupt):
-            status = follow(command, images.TOP, log, partial(_tell_of_tests, say))
+            status = follow(command, images.TOP, log, say)
         results = folder / "latest" / "results.json"
         run = read_results(results) if results.exists() else None
         if status is None:
@@ -111,9 +110,3 @@ def _column_name(spec: str) -> str:
     if "/" in spec:
         return str(Path(spec).expanduser().resolve())
     return kernels.recipe_of(spec).name
-
-
-def _tell_of_tests(say: Say, line: str) -> None:
-    """Of what pytest says, the lines about a test that has ended."""
-    if re.search(r"\[ *\d+%\]", line):
-        say(line)
