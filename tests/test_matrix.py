@@ -152,6 +152,13 @@ def test_the_recipes_say_what_is_in_the_matrix() -> None:
         chosen(" , ")
 
 
+def test_the_workflow_has_no_list_of_its_own() -> None:
+    text = (images.TOP / ".github/workflows/ci.yml").read_text()
+    assert "fromJSON(needs.kernels.outputs.matrix)" in text
+    words = re.findall(r"[\w.-]+", text)
+    assert not [r for r in images.recipes() if r.boots and set(r.names) & set(words)]
+
+
 @pytest.fixture
 def command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., tuple[int, str]]:
     """Runs ``vmtest matrix``; kernels end as ``states`` says, done by default."""
