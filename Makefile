@@ -7,6 +7,9 @@ KERNEL  ?=
 KERNELS ?=
 ARGS    ?=
 MINUTES ?= 10
+SEED    ?=
+CALLS   ?=
+REPLAY  ?=
 # Workers, each with a VM; 0: no workers, for --keep-vm and --shell-on-failure.
 JOBS    ?= $(shell nproc | awk '{ print $$1 < 4 ? $$1 : 4 }')
 BIN     := $(VENV)/bin
@@ -16,7 +19,7 @@ PYTEST  := $(BIN)/pytest $(if $(K),-k '$(K)')
 export KERNEL
 
 .DEFAULT_GOAL := help
-.PHONY: help setup vmtest test lint types actionlint check test-host images matrix soak coverage bench-boot shell clean
+.PHONY: help setup vmtest test lint types actionlint check test-host images matrix soak fuzz coverage bench-boot shell clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -54,6 +57,10 @@ images: setup ## build the guest images of all kernels and the one for checks, o
 
 soak: setup ## kills, stops, panics and power cuts at random for MINUTES=n, with every byte verified
 	SOAK_MINUTES=$(MINUTES) $(PYTEST) vmtest/scenarios/soak.py $(ARGS)
+
+fuzz: setup ## random calls for MINUTES=n, on the debug kernel (SEED= repeats, CALLS= ends, REPLAY= runs a script)
+	$(BIN)/vmtest fuzz $(if $(REPLAY),--replay '$(REPLAY)',--minutes $(MINUTES) \
+		$(if $(SEED),--seed $(SEED)) $(if $(CALLS),--calls $(CALLS))) $(ARGS)
 
 coverage: setup ## all scenarios on the debug kernel, and which lines of the module they execute
 	$(PYTEST) --kernel debug --coverage -n $(JOBS) vmtest/ $(ARGS)

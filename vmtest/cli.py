@@ -22,6 +22,7 @@ from vmtest import (
     build,
     checks,
     cli_bisect,
+    cli_fuzz,
     cli_matrix,
     doctor,
     images,
@@ -43,6 +44,7 @@ _images = typer.Typer(help="Guest images: list, build, clean.", no_args_is_help=
 _app.add_typer(_images, name="images")
 _app.add_typer(cli_matrix.app, name="matrix")
 _app.command("bisect")(cli_bisect.bisect)
+_app.command("fuzz")(cli_fuzz.fuzz)
 _out = Console()
 _err = Console(stderr=True)
 

@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Memory of every kind for arguments.
+ *
+ * A thread has a buffer of its own with a page behind it that traps.  A process
+ * has pages that may only be read, a mapping of a device, and a region that
+ * its threads unmap and protect while others use it.  What is not surely there
+ * is read and written by the kernel, which does not die of it.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "engine.h"
+
+static unsigned char *buffers[THREADS];
+static unsigned char *read_only;
+static unsigned char *shared;
+static unsigned char *_Atomic disk;
+static size_t disk_bytes;
+
+static void *map(size_t bytes, int protection)
+{
+	void *memory = mmap(NULL, bytes, protection,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (memory == MAP_FAILED)
+		_exit(99);
+	return memory;
+}
+
+/**
+ * memory_prepare - map all that a process has
+ */
+void memory_prepare(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < THREADS; i++) {
+		buffers[i] = map(BUFFER_BYTES + PAGE, PROT_READ | PROT_WRITE);
+		mprotect(buffers[i] + BUFFER_BYTES, PAGE, PROT_NONE);
+	}
+	read_only = map(BUFFER_BYTES, PROT_READ);
+	shared = map(BUFFER_BYTES, PROT_READ | PROT_WRITE);
+}
+
+/**
+ * memory_buffer - the buffer of a thread
+ * @thread: its number in the process
+ */
+unsigned char *memory_buffer(unsigned int thread)
+{
+	return buffers[thread];
+}
+
+static bool store(void *to, const void *from, size_t bytes)
+{
+	struct iovec local = { (void *)(uintptr_t)from, bytes };
+	struct iovec remote = { to, bytes };
+
+	return process_vm_writev(getpid(), &local, 1, &remote, 1, 0) ==
+	       (ssize_t)bytes;
+}
+
+/**
+ * memory_fetch - read memory that may not be there
+ * @from: the memory
+ * @to: where to
+ * @bytes: how much
+ */
+bool memory_fetch(const void *from, void *to, size_t bytes)
+{
+	struct iovec local = { to, bytes };
+	struct iovec remote = { (void *)(uintptr_t)from, bytes };
+
+	return process_vm_readv(getpid(), &local, 1, &remote, 1, 0) ==
+	       (ssize_t)bytes;
+}
+
+/*
+ * Written through the file that the pages come from, as they cannot be
+ * written themselves.
+ */
+static void *place_read_only(const void *what, size_t given)
+{
+	mprotect(read_only, BUFFER_BYTES, PROT_READ | PROT_WRITE);
+	store(read_only, what, given);
+	mprotect(read_only, BUFFER_BYTES, PROT_READ);
+	return read_only;
+}
+
+/**
+ * memory_place - put an argument into memory of some kind
+ * @worker: whose
+ * @kind: enum memory
+ * @what: the argument
+ * @given: how much of it the module reads
+ * @room: how much it may write
+ *
+ * Return: its address, which may be a bad one.
+ */
+void *memory_place(struct worker *worker, uint64_t kind, const void *what,
+		   size_t given, size_t room)
+{
+	unsigned char *end = worker->buffer + BUFFER_BYTES, *place;
+
+	switch (kind) {
+	case MEM_ODD:
+		place = worker->buffer + 1 + worker->number * 2;
+		break;
+	case MEM_TIGHT:
+		place = end - room;
+		break;
+	case MEM_SHORT:
+		/* The rest would be in that page. */
+		place = end - given / 2;
+		memcpy(place, what, given / 2);
+		return place;
+	case MEM_NULL:
+		return NULL;
+	case MEM_SMALL:
+		return (void *)(uintptr_t)(worker->number + 1);
+	case MEM_KERNEL:
+		return (void *)0xffff888000000000;
+	case MEM_NON_CANONICAL:
+		return (void *)0x8000000000000000;
+	case MEM_LAST:
+		return (void *)(UINTPTR_MAX - 63);
+	case MEM_USER_END:
+		return (void *)(0x7ffffffff000 - given / 2);
+	case MEM_READ_ONLY:
+		return place_read_only(what, given);
+	case MEM_SHARED:
+		store(shared, what, given);
+		return shared;
+	case MEM_DISK:
+		place = disk;
+		if (!place)
+			return NULL;
+		/* Not written to: that would fault the device's pages in. */
+		return place;
+	default:
+		place = worker->buffer;
+		break;
+	}
+	memcpy(place, what, given);
+	return place;
+}
+
+/* Change the memory that other threads may be using. */
+long call_memory(struct worker *worker, const uint64_t *arg)
+{
+	(void)worker;
+	switch (arg[0] % 8) {
+	case 0:
+		return munmap(shared, BUFFER_BYTES);
+	case 1:
+		return munmap(shared + 4 * PAGE, PAGE);
+	case 2:
+		return mprotect(shared, BUFFER_BYTES, PROT_READ);
+	case 3:
+		return mprotect(shared + PAGE, PAGE, PROT_NONE);
+	case 4:
+		return madvise(shared, BUFFER_BYTES, MADV_DONTNEED);
+	case 5:
+		return madvise(shared, BUFFER_BYTES, MADV_PAGEOUT);
+	case 6:
+		return mprotect(shared, BUFFER_BYTES, PROT_READ | PROT_WRITE);
+	default:
+		return mmap(shared, BUFFER_BYTES, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE |
+				    MAP_FIXED,
+			    -1, 0) == MAP_FAILED
+			       ? -1
+			       : 0;
+	}
+}
+
+/* Map a device; a server may then get its own device's pages for a buffer. */
+long call_map(struct worker *worker, const uint64_t *arg)
+{
+	int protection = PROT_READ | (arg[2] ? PROT_WRITE : 0);
+	unsigned char *old, *memory, byte = 0;
+
+	memory = mmap(NULL, BUFFER_BYTES, protection, MAP_SHARED,
+		      fd_of(worker, arg[0]), arg[1] & ~(PAGE - 1));
+	if (memory == MAP_FAILED)
+		return -1;
+	disk_bytes = BUFFER_BYTES;
+	old = atomic_exchange(&disk, memory);
+	if (old)
+		munmap(old, disk_bytes);
+	if (!(arg[1] & PAGE))
+		return 0;
+	/* Touch a page: a read from the device, or a write to it later. */
+	if (arg[2] ? store(memory, &byte, 1) : memory_fetch(memory, &byte, 1))
+		return 0;
+	return -1;
+}
