@@ -14,30 +14,17 @@ import zosbd2
 from zosbd2.abi import NO_FEATURES
 
 from vmtest.kmodule import KernelModule
-from vmtest.pytest_plugin import Session
 from vmtest.remote_python import RemotePython
 from vmtest.scenarios.guestlib import scarce
 
-pytestmark = pytest.mark.long(120)
+pytestmark = [
+    pytest.mark.long(120),
+    pytest.mark.needs_config(
+        "CONFIG_FAILSLAB", "CONFIG_FAIL_PAGE_ALLOC", "CONFIG_FAULT_INJECTION_USERCOPY"
+    ),
+]
 
-NEEDED = ("CONFIG_FAILSLAB", "CONFIG_FAIL_PAGE_ALLOC", "CONFIG_FAULT_INJECTION_USERCOPY")
 FEATURES = {"classic": NO_FEATURES, "extended": zosbd2.SERVER_FEATURES}
-
-
-@pytest.fixture(autouse=True)
-def _faults(vmtest_session: Session) -> None:
-    kernel = vmtest_session.default.kernel
-    missing = [
-        option
-        for option in (
-            "CONFIG_FAILSLAB",
-            "CONFIG_FAIL_PAGE_ALLOC",
-            "CONFIG_FAULT_INJECTION_USERCOPY",
-        )
-        if option not in kernel.config
-    ]
-    if missing:
-        pytest.skip(f"this kernel has no {', '.join(missing)}: --kernel debug has")
 
 
 @pytest.fixture
