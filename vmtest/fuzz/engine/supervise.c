@@ -17,7 +17,7 @@
 #include "supervise.h"
 
 #define MS		1000000ULL
-#define NUDGE		(10 * MS)	/* who waits so long gets a signal */
+#define NUDGE		(5 * MS)	/* who waits so long gets a signal */
 #define STUCK		(250 * MS)	/* it has not helped */
 #define LIMIT		(4000 * MS)	/* of a program */
 #define RESPAWNS	8

@@ -141,7 +141,7 @@ uint64_t right_value(struct chance *chance, enum kind kind,
 	case COUNT:
 		return 1 + below(chance, 40);
 	case MANY:
-		return 1 + below(chance, 150);
+		return 1 + below(chance, 250);
 	case OFFSET:
 		return below(chance, 1024) * ZOSBD2_BLOCK_SIZE;
 	case BYTES:
