@@ -193,9 +193,15 @@ def controller(pytester: pytest.Pytester, alone: None) -> Iterator[subprocess.Po
         stdout=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        preexec_fn=_heed_interrupts,
     ) as process:
         yield process
         process.kill()
+
+
+def _heed_interrupts() -> None:
+    """Whoever runs these tests in the background may ignore SIGINT, and children inherit that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -32,6 +33,12 @@ def start() -> Iterator[Start]:
                 )
             )
             stack.callback(process.kill)
+            # It has begun its new life a moment before the kernel can tell its environment.
+            environment = Path("/proc", str(process.pid), "environ")
+            deadline = time.monotonic() + 30
+            while token.encode() not in environment.read_bytes():
+                assert time.monotonic() < deadline, f"{environment} has no {token} after 30 s"
+                time.sleep(0.001)
             return process
 
         yield start
