@@ -185,6 +185,7 @@ def test_a_folder_without_a_repository_is_refused(bisection: Bisection, tmp_path
         run(replace(bisection, repository=tmp_path, good="a"))
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_leaves_nothing_in_the_repository(
     bisection: Bisection, tree: Path, pytester: pytest.Pytester
 ) -> None:

@@ -90,6 +90,7 @@ def test_a_run_that_breaks_shows_where_its_log_is(plan: Matrix, pytester: pytest
     assert re.match(r"pytest ended with status 2; log: .*/trixie/pytest\.log", column.problem)
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_leaves_what_is_known_so_far(plan: Matrix, pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
         test_them="""
