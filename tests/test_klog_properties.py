@@ -102,7 +102,15 @@ _BODIES = [text for text in _TEXTS if parse_frame(text)]
 @given(
     st.sampled_from(_HEADLINES),
     st.sampled_from(
-        ["echo ", 'comm="', "grep -q '", "/root/", "Command line: ", "usb 1-1: ", "executor: 'x' "]
+        [
+            "echo ",
+            'comm="',
+            "grep -q '",
+            "/usr/share/",
+            "Command line: ",
+            "usb 1-1: ",
+            "executor: 'x' ",
+        ]
     ),
     st.sampled_from(
         ["", "[   99.000000] ", "[   99.000000][    T1] ", "<6>", "Nov 25 01:02:03 h kernel: "]
