@@ -54,7 +54,8 @@ ZOSBD2_STAT_ATTR(queued);
 ZOSBD2_STAT_ATTR(in_flight);
 
 ZOSBD2_CONST_ATTR(handle, dev->handle_id);
-ZOSBD2_CONST_ATTR(queue_depth, dev->queue_depth);
+/* blk-mq makes do with fewer tags than there are slots if memory is short. */
+ZOSBD2_CONST_ATTR(queue_depth, dev->tag_set.queue_depth);
 ZOSBD2_CONST_ATTR(max_segments, dev->max_segments);
 ZOSBD2_CONST_ATTR(timeout_ms, dev->timeout_seconds * 1000);
 
