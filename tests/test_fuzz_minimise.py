@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vmtest.fuzz.minimise import GivenUp, Script, minimise, parse, reduce, render
+from vmtest.fuzz.minimise import GivenUp, Script, length, minimise, parse, reduce, render
 
 
 def calls_of(script: Script) -> list[str]:
@@ -22,8 +22,8 @@ def test_a_script_survives_being_written_and_read() -> None:
 
 
 @given(st.integers(20, 90), st.sets(st.integers(0, 19), min_size=1, max_size=5))
-def test_what_is_left_is_what_is_needed(length: int, needed: set[int]) -> None:
-    items = list(range(length))
+def test_what_is_left_is_what_is_needed(count: int, needed: set[int]) -> None:
+    items = list(range(count))
     assert set(reduce(items, lambda some: needed <= set(some))) == needed
 
 
@@ -38,6 +38,15 @@ def test_the_last_programs_and_the_right_calls_are_found(seed: int) -> None:
     assert short is not None
     assert set(calls_of(short)) == needed
     assert len(short) == 2, "what was in two programs stays in two"
+
+
+def test_it_stops_when_the_script_is_short_enough() -> None:
+    script: Script = (tuple(f"0 call{n}" for n in range(64)),)
+
+    short = minimise(script, lambda some: "0 call7" in calls_of(some), enough=20)
+
+    assert short is not None
+    assert 2 <= length(short) <= 20
 
 
 def test_what_does_not_fail_again_is_not_minimised() -> None:

@@ -11,7 +11,7 @@ from typing import Self
 from vmtest.build import Built
 from vmtest.cache import Say, nobody_listens
 from vmtest.fuzz.engine import Engine, Failure, Outcome, expanded
-from vmtest.fuzz.minimise import GivenUp, Script, minimise, parse, render
+from vmtest.fuzz.minimise import GivenUp, Script, length, minimise, parse, render
 from vmtest.vm import VM, VmConfig
 
 #: How often a script is run before it is taken for one that does not fail.
@@ -80,10 +80,13 @@ class Bench:
         self.trials += 1
         return self.judge(self.engine.replay(render(script), turns)).failure is not None
 
-    def minimise(self, text: str, turns: int = TURNS, seconds: float = 600.0) -> Script | None:
+    def minimise(
+        self, text: str, turns: int = TURNS, seconds: float = 600.0, enough: int = 0
+    ) -> Script | None:
         """A short script that fails as ``text`` did; None if that did not happen again.
 
-        After so many seconds the shortest that was found until then.
+        After so many seconds, or when ``enough`` calls are left, the shortest that was found
+        until then.
         """
         deadline = time.monotonic() + seconds
 
@@ -91,12 +94,12 @@ class Bench:
             if time.monotonic() > deadline:
                 raise GivenUp
             failed = self.fails(script, turns)
-            calls = sum(len(program) for program in script)
-            self.say(f"trial {self.trials}: {calls} calls {'fail' if failed else 'do not fail'}")
+            how = "fail" if failed else "do not fail"
+            self.say(f"trial {self.trials}: {length(script)} calls {how}")
             return failed
 
         try:
-            return minimise(parse(text), fails, self._expand)
+            return minimise(parse(text), fails, self._expand, enough)
         except GivenUp:
             return None
 

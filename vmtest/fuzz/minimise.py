@@ -47,11 +47,15 @@ def render(script: Script, comment: str = "") -> str:
 
 
 def minimise(
-    script: Script, fails: Fails, expand: Callable[[Script], Script] = lambda script: script
+    script: Script,
+    fails: Fails,
+    expand: Callable[[Script], Script] = lambda script: script,
+    enough: int = 0,
 ) -> Script | None:
     """The shortest script found that ``fails``; None if not even the whole one does.
 
-    ``expand`` writes out the calls that a storm consists of, as few of them may be needed.
+    It may stop at one of ``enough`` calls. ``expand`` writes out the calls that a storm consists
+    of, as few of them may be needed.
     ``fails`` may be wrong now and then in saying that a script does not, as what happens side by
     side does not always fall together; the result is then longer than it could be.
     """
@@ -64,6 +68,8 @@ def minimise(
         if not candidate or not fails(candidate):
             return False
         best = candidate
+        if length(best) <= enough:
+            raise GivenUp
         return True
 
     try:
@@ -77,16 +83,21 @@ def minimise(
     return best
 
 
+def length(script: Script) -> int:
+    """Its number of calls."""
+    return sum(map(len, script))
+
+
 def _tail(script: Script, fails: Fails) -> Script | None:
     """As few of the last programs as fail."""
-    length = 1
+    programs = 1
     while True:
-        candidate = script[-length:]
+        candidate = script[-programs:]
         if fails(candidate):
             return candidate
-        if length >= len(script):
+        if programs >= len(script):
             return None
-        length *= 4
+        programs *= 4
 
 
 def reduce(items: Sequence[T], fails: Callable[[Sequence[T]], bool]) -> Sequence[T]:

@@ -33,6 +33,13 @@ def built_userspace(vmtest_session: Session) -> build.Built:
     return build.zosbd2_userspace(vmtest_session.default.kernel.image, vmtest_session.say)
 
 
+@pytest.fixture(scope="session")
+def repeated(vmtest_session: Session) -> Callable[[int], int]:
+    """How often to do what is worth doing so many times: fewer on a slow kernel, 3 at least."""
+    slowness = vmtest_session.default.kernel.slowness
+    return lambda times: max(min(times, 3), round(times / slowness))
+
+
 @pytest.fixture
 def module(vm: VM, built_module: build.Built) -> Iterator[KernelModule]:
     """zosbd2.ko, loaded; at the end it must go without complaint."""

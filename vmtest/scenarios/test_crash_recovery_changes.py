@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -48,10 +49,10 @@ def _upgraded(which: str) -> Servers:
 
 @pytest.mark.parametrize("which", ["zosbd2_file", "zosbd2_sample_ramdisk"])
 def test_crash_recovery_upgrade_under_load(
-    guest: Guest, python: RemotePython, which: str, seed: int
+    guest: Guest, python: RemotePython, which: str, seed: int, repeated: Callable[[int], int]
 ) -> None:
     guest.run("rm", "-f", BACKING)
-    upgrades = 8
+    upgrades = repeated(8)
     with replaced_repeatedly(guest, python, _upgraded(which), upgrades, seed) as storm:
         verified = fio_until(guest, lambda: "replaced" in storm.stdout, seed)
         print(f"seed {seed}: {upgrades} upgrades, {verified} bytes verified")

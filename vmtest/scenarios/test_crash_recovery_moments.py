@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from vmtest.guest import Guest
@@ -56,9 +58,11 @@ def test_crash_recovery_all_of_three_servers_killed(python: RemotePython) -> Non
     assert python.call(moments.all_of_three) == _survived(requests=4, servers=3)
 
 
-def test_crash_recovery_killed_in_the_middle_of_a_recovery(python: RemotePython, seed: int) -> None:
+def test_crash_recovery_killed_in_the_middle_of_a_recovery(
+    python: RemotePython, seed: int, repeated: Callable[[int], int]
+) -> None:
     print(f"seed {seed}")
-    rounds = 20
+    rounds = repeated(20)
     seen = python.call(moments.in_the_middle_of_a_recovery, seed, rounds, timeout=120)
     assert (seen["outcomes"], seen["right"], seen["errors"]) == (["OK", "OK"], True, 0)
     # Two servers are known to have had both requests.
@@ -75,10 +79,13 @@ def test_crash_recovery_killed_during_an_unforced_destroy(python: RemotePython) 
     }
 
 
-def test_crash_recovery_killed_during_a_forced_destroy(python: RemotePython, seed: int) -> None:
+def test_crash_recovery_killed_during_a_forced_destroy(
+    python: RemotePython, seed: int, repeated: Callable[[int], int]
+) -> None:
     print(f"seed {seed}")
-    ends = python.call(moments.during_a_forced_destroy, seed, 10, timeout=120)
-    assert ends == {"destroy OK 0": 10, "EIO": 40}
+    rounds = repeated(10)
+    ends = python.call(moments.during_a_forced_destroy, seed, rounds, timeout=120)
+    assert ends == {"destroy OK 0": rounds, "EIO": 4 * rounds}
 
 
 def test_crash_recovery_killed_during_a_partition_scan(python: RemotePython) -> None:
