@@ -10,17 +10,18 @@
 #include "zosbd2.h"
 #include "zosbd2_trace.h"
 
-static struct zosbd2_slot *zosbd2_find_fetched(struct zosbd2_device *dev,
+static struct zosbd2_slot *zosbd2_find_fetched(struct zosbd2_queue *queue,
 					       u32 id)
-	__must_hold(&dev->lock)
+	__must_hold(&queue->lock)
 {
+	struct zosbd2_device *dev = queue->dev;
 	u32 tag = id & ((1U << dev->tag_bits) - 1);
 	struct zosbd2_slot *slot;
 
 	if (tag >= dev->queue_depth)
 		return NULL;
-	slot = &dev->slots[array_index_nospec(tag, dev->queue_depth)];
-	if (slot->state != ZOSBD2_SLOT_FETCHED || slot->id != id)
+	slot = &queue->slots[array_index_nospec(tag, dev->queue_depth)];
+	if (slot->state != ZOSBD2_SLOT_FETCHED || (u32)slot->id != id)
 		return NULL;
 	return slot;
 }
@@ -38,40 +39,46 @@ static bool zosbd2_length_fits(struct request *rq, u64 total_length)
 
 /*
  * Copy the data of a read into the pages of its request, and end it.  Called
- * with dev->lock held, returns without it.  Returns false if the buffer's
+ * with queue->lock held, returns without it.  Returns false if the buffer's
  * pages were not there: then the request is with @server.
  */
-static bool zosbd2_finish_read(struct zosbd2_device *dev,
+static bool zosbd2_finish_read(struct zosbd2_queue *queue,
 			       struct zosbd2_server *server,
 			       struct zosbd2_slot *slot, void __user *data)
-	__releases(&dev->lock)
+	__releases(&queue->lock)
 {
 	bool copied;
 
 	/* Another process may have fetched it. */
-	zosbd2_blk_take_away(dev, slot);
-	slot->server = server;
+	zosbd2_request_take_away(queue, slot);
+	zosbd2_request_give(slot, server);
 	slot->state = ZOSBD2_SLOT_OWNED;
-	spin_unlock(&dev->lock);
+	spin_unlock(&queue->lock);
 
 	pagefault_disable();
 	copied = zosbd2_copy_from_server(slot->rq, data);
 	pagefault_enable();
 
-	spin_lock(&dev->lock);
+	spin_lock(&queue->lock);
 	if (copied || slot->doomed) {
-		trace_zosbd2_answered(dev->handle_id, slot->id, 0);
-		zosbd2_blk_end(dev, slot,
-			       slot->doomed ? BLK_STS_IOERR : BLK_STS_OK);
+		trace_zosbd2_answered(queue->dev->handle_id, slot->id, 0);
+		zosbd2_request_end(queue, slot,
+				   slot->doomed ? BLK_STS_IOERR : BLK_STS_OK);
 		return true;
 	}
-	zosbd2_blk_disown(dev, slot);
-	spin_unlock(&dev->lock);
+	zosbd2_request_disown(queue, slot);
+	spin_unlock(&queue->lock);
 	return false;
 }
 
-/* What a server may blame; any other error is one of I/O. */
-static blk_status_t zosbd2_status(const struct request *rq, s32 error)
+/**
+ * zosbd2_status - what an error of a server is to the block layer
+ * @rq: the request
+ * @error: 0 or a negative errno; any that is not known is one of I/O
+ *
+ * Return: BLK_STS_*.
+ */
+blk_status_t zosbd2_status(const struct request *rq, s32 error)
 {
 	switch (error) {
 	case 0:
@@ -90,7 +97,7 @@ static blk_status_t zosbd2_status(const struct request *rq, s32 error)
 
 /**
  * zosbd2_answer - take an answer
- * @dev: the device
+ * @queue: the queue that the request came through
  * @server: whose it is
  * @head: the start of the buffer
  * @tail: and the end of the struct in it
@@ -102,7 +109,7 @@ static blk_status_t zosbd2_status(const struct request *rq, s32 error)
  * Return: 0; -EINVAL, -EFAULT or -EINTR, and then the request stays with its
  * server.
  */
-int zosbd2_answer(struct zosbd2_device *dev, struct zosbd2_server *server,
+int zosbd2_answer(struct zosbd2_queue *queue, struct zosbd2_server *server,
 		  const struct zosbd2_head *head,
 		  const struct zosbd2_tail *tail, void __user *data)
 {
@@ -111,11 +118,11 @@ int zosbd2_answer(struct zosbd2_device *dev, struct zosbd2_server *server,
 	unsigned int bytes;
 
 	for (;;) {
-		spin_lock(&dev->lock);
-		slot = zosbd2_find_fetched(dev, tail->operation_id);
+		spin_lock(&queue->lock);
+		slot = zosbd2_find_fetched(queue, tail->operation_id);
 		if (!slot) {
-			dev->stats.late_answers++;
-			spin_unlock(&dev->lock);
+			queue->stats.late_answers++;
+			spin_unlock(&queue->lock);
 			return 0;
 		}
 		rq = slot->rq;
@@ -123,21 +130,21 @@ int zosbd2_answer(struct zosbd2_device *dev, struct zosbd2_server *server,
 		if (head->header.operation != zosbd2_response_op(rq) ||
 		    (!tail->error &&
 		     !zosbd2_length_fits(rq, head->response.total_length))) {
-			spin_unlock(&dev->lock);
+			spin_unlock(&queue->lock);
 			return -EINVAL;
 		}
 		if (tail->error || req_op(rq) != REQ_OP_READ) {
-			trace_zosbd2_answered(dev->handle_id, slot->id,
+			trace_zosbd2_answered(queue->dev->handle_id, slot->id,
 					      tail->error);
-			zosbd2_blk_end(dev, slot,
-				       zosbd2_status(rq, tail->error));
+			zosbd2_request_end(queue, slot,
+					   zosbd2_status(rq, tail->error));
 			return 0;
 		}
 		if (!access_ok(data, bytes)) {
-			spin_unlock(&dev->lock);
+			spin_unlock(&queue->lock);
 			return -EFAULT;
 		}
-		if (zosbd2_finish_read(dev, server, slot, data))
+		if (zosbd2_finish_read(queue, server, slot, data))
 			return 0;
 
 		if (fault_in_readable(data, bytes))

@@ -47,7 +47,9 @@ static int zosbd2_bdev_ioctl(struct block_device *bdev, blk_mode_t mode,
 	if (!(mode & BLK_OPEN_WRITE))
 		return -EBADF;
 	/* A classic server does not know the requests that it would get. */
-	if (dev->features & ZOSBD2_FEATURES_OF_SERVER)
+	if (dev->features & ZOSBD2_FEATURES_OF_SERVER ||
+	    dev->block_size != ZOSBD2_BLOCK_SIZE ||
+	    !zosbd2_dev_is_classic(dev))
 		return -EOPNOTSUPP;
 	return zosbd2_serve(dev, NULL, (void __user *)arg);
 }

@@ -195,7 +195,8 @@ static bool zosbd2_only_awaits_server(struct zosbd2_device *dev)
 {
 	struct zosbd2_opener *opener;
 
-	if (dev->ever_served || !dev->stats.queued ||
+	if (dev->ever_served ||
+	    !zosbd2_queues_sum(dev, offsetof(struct zosbd2_stats, queued)) ||
 	    !list_is_singular(&dev->openers))
 		return false;
 	opener = list_first_entry(&dev->openers, struct zosbd2_opener, node);

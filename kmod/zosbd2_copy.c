@@ -91,7 +91,82 @@ bool zosbd2_copy_from_server(struct request *rq, void __user *data)
 	return true;
 }
 
-static u32 zosbd2_request_flags(struct request *rq)
+static bool zosbd2_copy_pages(struct iov_iter *iter, bool to_request,
+			      struct request *rq, unsigned int offset,
+			      unsigned int bytes)
+{
+	struct req_iterator at;
+	struct bio_vec bv;
+	unsigned int part;
+	size_t copied;
+
+	/* There is no high memory, so a piece of any size is in one place. */
+	rq_for_each_bvec(bv, rq, at) {
+		if (offset >= bv.bv_len) {
+			offset -= bv.bv_len;
+			continue;
+		}
+		part = min(bv.bv_len - offset, bytes);
+		copied = to_request ?
+			_copy_from_iter(bvec_virt(&bv) + offset, part, iter) :
+			_copy_to_iter(bvec_virt(&bv) + offset, part, iter);
+		if (copied != part)
+			return false;
+		bytes -= part;
+		offset = 0;
+		if (!bytes)
+			break;
+	}
+	return true;
+}
+
+/**
+ * zosbd2_copy_piece - copy a part of a request's data
+ * @rq: a read or a write, owned by the caller
+ * @memory: in the server, as large
+ * @offset: where the part starts
+ * @bytes: its length; it lies inside the request
+ *
+ * Return: false if a page of the memory was not there.
+ */
+bool zosbd2_copy_piece(struct request *rq, void __user *memory,
+		       unsigned int offset, unsigned int bytes)
+{
+	bool reads = req_op(rq) == REQ_OP_READ;
+	struct iov_iter iter;
+
+	iov_iter_ubuf(&iter, reads ? ITER_SOURCE : ITER_DEST, memory, bytes);
+	return zosbd2_copy_pages(&iter, reads, rq, offset, bytes);
+}
+
+/**
+ * zosbd2_zero_rest - zero the end of a read's data
+ * @rq: the request, owned by the caller
+ * @offset: from where on
+ */
+void zosbd2_zero_rest(struct request *rq, unsigned int offset)
+{
+	struct req_iterator at;
+	struct bio_vec bv;
+
+	rq_for_each_segment(bv, rq, at) {
+		if (offset >= bv.bv_len) {
+			offset -= bv.bv_len;
+			continue;
+		}
+		memzero_page(bv.bv_page, bv.bv_offset + offset,
+			     bv.bv_len - offset);
+		offset = 0;
+	}
+}
+
+/**
+ * zosbd2_request_flags - what a server is told about a request
+ * @rq: the request
+ *
+ * Return: ZOSBD2_REQUEST_*.
+ */
+u32 zosbd2_request_flags(const struct request *rq)
 {
 	if (req_op(rq) == REQ_OP_WRITE && rq->cmd_flags & REQ_FUA)
 		return ZOSBD2_REQUEST_FUA;
@@ -118,7 +193,7 @@ bool zosbd2_copy_request(struct zosbd2_device *dev, struct zosbd2_slot *slot,
 		.request.total_length = blk_rq_bytes(rq),
 		.request.flags = zosbd2_request_flags(rq),
 	};
-	struct zosbd2_tail tail = { .operation_id = slot->id };
+	struct zosbd2_tail tail = { .operation_id = (u32)slot->id };
 	bool has_data = req_op(rq) == REQ_OP_WRITE;
 
 	if (req_op(rq) != REQ_OP_FLUSH) {

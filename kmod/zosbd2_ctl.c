@@ -48,8 +48,21 @@ static int zosbd2_check_name(const char *name)
 }
 
 /**
+ * zosbd2_check_size - is a device of this size possible
+ * @blocks: how many blocks
+ * @block_size: their size in bytes, checked
+ *
+ * Return: whether it is.
+ */
+bool zosbd2_check_size(u64 blocks, u32 block_size)
+{
+	return blocks >= ZOSBD2_MIN_BLOCKS * ZOSBD2_BLOCK_SIZE / block_size &&
+	       blocks <= ZOSBD2_MAX_BLOCKS * ZOSBD2_BLOCK_SIZE / block_size;
+}
+
+/**
  * zosbd2_check_create - check what both ways to create a device say
- * @req: name, sizes and time-out
+ * @req: name, size and time-out; its block size is a power of two
  *
  * Return: 0, -EINVAL or -ERANGE.
  */
@@ -60,10 +73,7 @@ int zosbd2_check_create(const struct zosbd2_ext_create *req)
 	ret = zosbd2_check_name(req->device_name);
 	if (ret)
 		return ret;
-	if (req->block_size != ZOSBD2_BLOCK_SIZE)
-		return -EINVAL;
-	if (req->number_of_blocks < ZOSBD2_MIN_BLOCKS ||
-	    req->number_of_blocks > ZOSBD2_MAX_BLOCKS)
+	if (!zosbd2_check_size(req->number_of_blocks, req->block_size))
 		return -ERANGE;
 	if (req->timeout_seconds < ZOSBD2_MIN_TIMEOUT_SECONDS ||
 	    req->timeout_seconds > ZOSBD2_MAX_TIMEOUT_SECONDS)
@@ -107,11 +117,20 @@ static int zosbd2_ctl_create(struct zosbd2_create __user *arg)
 
 	memcpy(req.device_name, classic.device_name, sizeof(req.device_name));
 	req.block_size = classic.block_size;
+	req.queues = 1;
+	req.queue_depth = zosbd2_queue_depth;
+	req.physical_block_size = ZOSBD2_BLOCK_SIZE;
+	req.max_io_bytes = ZOSBD2_MAX_DATA_BYTES;
+	req.max_discard_bytes = ZOSBD2_DISCARD_BYTES;
+	req.discard_granularity = ZOSBD2_BLOCK_SIZE;
 	req.number_of_blocks = classic.number_of_blocks;
 	req.timeout_seconds = classic.timeout_seconds;
-	req.max_segments = min_t(u32, classic.max_segments_per_request,
+	req.max_segments = min_t(u32, classic.max_segments_per_request ?:
+				      ZOSBD2_MAX_SEGMENTS,
 				 ZOSBD2_MAX_SEGMENTS);
-	ret = zosbd2_check_create(&req);
+	ret = -EINVAL;
+	if (req.block_size == ZOSBD2_BLOCK_SIZE)
+		ret = zosbd2_check_create(&req);
 	if (!ret &&
 	    classic.bio_segment_batch_queue_size > ZOSBD2_MAX_BATCH_QUEUE_SIZE)
 		ret = -ERANGE;
@@ -238,8 +257,8 @@ static int zosbd2_ctl_status(struct zosbd2_device_status __user *arg)
 	if (!dev)
 		return -ENOENT;
 	status.number_of_blocks = zosbd2_dev_blocks(dev);
-	status.size_in_bytes = status.number_of_blocks * ZOSBD2_BLOCK_SIZE;
-	status.block_size = ZOSBD2_BLOCK_SIZE;
+	status.block_size = dev->block_size;
+	status.size_in_bytes = status.number_of_blocks * status.block_size;
 	status.max_segments_per_request = dev->max_segments;
 	status.timeout_milliseconds = dev->timeout_seconds * 1000;
 	status.handle_id = dev->handle_id;

@@ -45,7 +45,7 @@ static void zosbd2_remove(struct zosbd2_device *dev)
 
 	del_gendisk(disk);
 	/* Nothing is left to serve; let the servers go. */
-	zosbd2_blk_kill(dev);
+	zosbd2_queues_kill(dev);
 	zosbd2_servers_detach(dev, ZOSBD2_OF_ANY, NULL);
 	cancel_work_sync(&dev->sync_work);
 	blk_mq_free_tag_set(&dev->tag_set);
@@ -57,7 +57,7 @@ static void zosbd2_remove(struct zosbd2_device *dev)
 /* Fail everything first, so that nothing in del_gendisk() has to wait. */
 static void zosbd2_remove_dead(struct zosbd2_device *dev)
 {
-	zosbd2_blk_kill(dev);
+	zosbd2_queues_kill(dev);
 	blk_mark_disk_dead(dev->disk);
 	zosbd2_remove(dev);
 }

@@ -24,10 +24,17 @@
  * -----
  *	disk->open_mutex
  *	  dev->lock		(spinlock, process context only)
+ *	    queue->lock		(spinlock, process context only)
  *	zosbd2_registry_lock	(mutex, see zosbd2_registry.c)
  *
- * These two never nest.  dev->lock protects everything in a device that
- * changes.  Nothing sleeps under it and no request is ended under it.
+ * The mutexes never nest, nor do two queue->lock.  queue->lock protects the
+ * requests of a queue, dev->lock everything else in a device that changes.
+ * Nothing sleeps under them and no request is ended under them.
+ *
+ * The I/O path takes queue->lock alone.  What it looks at of the device and of
+ * servers (gone, lost, attached, retired_by) is changed under dev->lock first,
+ * and then each queue->lock is taken in turn: whoever had not seen the change
+ * has done by then what he was about, and it is found there.
  *
  * The last reference may be dropped in an SRCU callback, with bottom halves
  * off: freeing a device does not sleep.
@@ -60,8 +67,8 @@ static void zosbd2_dev_free(struct kref *ref)
 
 	zosbd2_client_free_all(dev);
 	zosbd2_thread_free_all(dev);
-	kvfree(dev->slots);
-	kfree_rcu(dev, rcu);
+	zosbd2_queues_free(dev);
+	kvfree_rcu(dev, rcu);
 	if (atomic_dec_and_test(&zosbd2_nr_allocated))
 		complete(&zosbd2_all_freed);
 }
@@ -103,23 +110,26 @@ static bool zosbd2_name_is_foreign(struct gendisk *disk)
 static struct zosbd2_device *
 zosbd2_dev_alloc(const struct zosbd2_ext_create *req)
 {
+	/* The block layer makes no more of them either. */
+	unsigned int nr_poll_queues = min(req->poll_queues, nr_cpu_ids);
+	unsigned int nr_queues = min(req->queues, nr_cpu_ids) + nr_poll_queues;
 	struct zosbd2_device *dev;
-	unsigned int i;
 
-	dev = kzalloc_obj(*dev, GFP_KERNEL);
+	dev = kvzalloc(struct_size(dev, queues, nr_queues), GFP_KERNEL);
 	if (!dev)
 		return NULL;
-	dev->slots = kvcalloc(zosbd2_queue_depth, sizeof(*dev->slots),
-			      GFP_KERNEL);
-	if (!dev->slots) {
-		kfree(dev);
+	dev->take_overs = 1;
+	dev->nr_queues = nr_queues;
+	dev->nr_poll_queues = nr_poll_queues;
+	dev->queue_depth = req->queue_depth;
+	dev->tag_bits = order_base_2(dev->queue_depth);
+	if (zosbd2_queues_init(dev)) {
+		kvfree(dev);
 		return NULL;
 	}
 	kref_init(&dev->ref);
 	spin_lock_init(&dev->lock);
-	INIT_LIST_HEAD(&dev->queued);
 	INIT_LIST_HEAD(&dev->openers);
-	init_waitqueue_head(&dev->wait);
 	init_waitqueue_head(&dev->sync_wait);
 	init_waitqueue_head(&dev->retired_wait);
 	INIT_LIST_HEAD(&dev->servers);
@@ -129,20 +139,29 @@ zosbd2_dev_alloc(const struct zosbd2_ext_create *req)
 	strscpy(dev->name, req->device_name, sizeof(dev->name));
 	dev->blocks = req->number_of_blocks;
 	dev->timeout_seconds = req->timeout_seconds;
-	dev->max_segments = req->max_segments ?: ZOSBD2_MAX_SEGMENTS;
+	dev->max_segments = req->max_segments;
+	dev->block_size = req->block_size;
+	dev->physical_block_size = req->physical_block_size;
+	dev->max_io_bytes = req->max_io_bytes;
+	dev->io_opt = req->io_opt;
+	dev->max_discard_bytes = req->max_discard_bytes;
+	dev->discard_granularity = req->discard_granularity;
 	dev->recovery = req->recovery;
 	dev->features = req->features;
-	dev->queue_depth = zosbd2_queue_depth;
-	dev->tag_bits = order_base_2(dev->queue_depth);
-	for (i = 0; i < dev->queue_depth; i++)
-		dev->slots[i].id = i;
 	atomic_inc(&zosbd2_nr_allocated);
 	return dev;
 }
 
-static sector_t zosbd2_sectors(u64 blocks)
+/**
+ * zosbd2_sectors - how many sectors blocks of a device are
+ * @dev: the device
+ * @blocks: the blocks
+ *
+ * Return: the sectors.
+ */
+sector_t zosbd2_sectors(const struct zosbd2_device *dev, u64 blocks)
 {
-	return blocks << (ilog2(ZOSBD2_BLOCK_SIZE) - SECTOR_SHIFT);
+	return blocks * (dev->block_size >> SECTOR_SHIFT);
 }
 
 static int zosbd2_dev_alloc_disk(struct zosbd2_device *dev)
@@ -152,7 +171,9 @@ static int zosbd2_dev_alloc_disk(struct zosbd2_device *dev)
 	int ret;
 
 	dev->tag_set.ops = &zosbd2_mq_ops;
-	dev->tag_set.nr_hw_queues = 1;
+	dev->tag_set.driver_data = dev;
+	dev->tag_set.nr_hw_queues = dev->nr_queues;
+	dev->tag_set.nr_maps = dev->nr_poll_queues ? HCTX_MAX_TYPES : 1;
 	dev->tag_set.queue_depth = dev->queue_depth;
 	dev->tag_set.numa_node = NUMA_NO_NODE;
 	dev->tag_set.timeout = dev->timeout_seconds * HZ;
@@ -168,6 +189,8 @@ static int zosbd2_dev_alloc_disk(struct zosbd2_device *dev)
 		blk_mq_free_tag_set(&dev->tag_set);
 		return PTR_ERR(disk);
 	}
+	zosbd2_queue_rotational(disk->queue,
+				dev->features & ZOSBD2_FEATURE_ROTATIONAL);
 	zosbd2_queue_cache(disk->queue, dev->features & ZOSBD2_FEATURE_FLUSH,
 			   dev->features & ZOSBD2_FEATURE_FUA);
 	strscpy(disk->disk_name, dev->name, sizeof(disk->disk_name));
@@ -178,10 +201,22 @@ static int zosbd2_dev_alloc_disk(struct zosbd2_device *dev)
 	disk->flags |= GENHD_FL_NO_PART;
 	disk->fops = &zosbd2_bdev_ops;
 	disk->private_data = dev;
-	set_capacity(disk, zosbd2_sectors(dev->blocks));
+	set_capacity(disk, zosbd2_sectors(dev, dev->blocks));
 	set_disk_ro(disk, dev->features & ZOSBD2_FEATURE_READ_ONLY);
 	dev->disk = disk;
 	return 0;
+}
+
+/**
+ * zosbd2_dev_is_classic - can the classic protocol serve a device
+ * @dev: the device
+ *
+ * Return: whether it can.
+ */
+bool zosbd2_dev_is_classic(const struct zosbd2_device *dev)
+{
+	return dev->nr_queues == 1 &&
+	       dev->max_io_bytes <= ZOSBD2_MAX_DATA_BYTES;
 }
 
 /**
@@ -243,7 +278,7 @@ int zosbd2_dev_create(const struct zosbd2_ext_create *req, u32 *handle_id)
 		dev->disk->flags &= ~GENHD_FL_NO_PART;
 	*handle_id = dev->handle_id;
 	pr_info("%s: created, handle %u, %llu blocks of %u bytes\n", dev->name,
-		dev->handle_id, dev->blocks, ZOSBD2_BLOCK_SIZE);
+		dev->handle_id, dev->blocks, dev->block_size);
 	zosbd2_dev_move(dev, BIT(ZOSBD2_DEV_CREATING), ZOSBD2_DEV_LIVE);
 	zosbd2_dev_put(dev);
 	return 0;
@@ -284,7 +319,7 @@ struct gendisk *zosbd2_get_disk(struct zosbd2_device *dev)
  * zosbd2_dev_blocks - how large a device is now
  * @dev: the device
  *
- * Return: its size in blocks of ZOSBD2_BLOCK_SIZE.
+ * Return: its size in its blocks.
  */
 u64 zosbd2_dev_blocks(struct zosbd2_device *dev)
 {
@@ -325,14 +360,14 @@ int zosbd2_dev_resize(struct zosbd2_device *dev, u64 blocks)
 		 (shrinks && zosbd2_client_in_use(dev)))
 		ret = -EBUSY;
 	else
-		dev->blocks = blocks;
+		WRITE_ONCE(dev->blocks, blocks);
 	spin_unlock(&dev->lock);
 	/* The next opener finds no partition that lies behind the end. */
 	if (!ret && shrinks && dev->features & ZOSBD2_FEATURE_PARTITIONS)
 		set_bit(GD_NEED_PART_SCAN, &disk->state);
 	/* Under the mutex, so that two of these cannot cross. */
 	if (!ret)
-		set_capacity_and_notify(disk, zosbd2_sectors(blocks));
+		set_capacity_and_notify(disk, zosbd2_sectors(dev, blocks));
 	mutex_unlock(&disk->open_mutex);
 	put_disk(disk);
 	return ret;

@@ -16,7 +16,6 @@
 #include "zosbd2_trace.h"
 
 #define ZOSBD2_DEFAULT_QUEUE_DEPTH	128
-#define ZOSBD2_MAX_QUEUE_DEPTH		4096
 
 static int zosbd2_set_max_devices(const char *val,
 				  const struct kernel_param *kp)

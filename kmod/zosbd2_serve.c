@@ -36,24 +36,29 @@ static int zosbd2_take_back(char __user *buf)
 }
 
 /*
- * Hand the oldest request to the caller.  Called with dev->lock held and a
+ * Hand the oldest request to the caller.  Called with queue->lock held and a
  * request queued, returns without the lock.  Returns how many bytes of the
  * buffer must be brought in before the next try, 0 if the call is over.
  */
-static size_t zosbd2_hand_out(struct zosbd2_device *dev,
+static size_t zosbd2_hand_out(struct zosbd2_queue *queue,
 			      struct zosbd2_server *server, char __user *buf)
-	__releases(&dev->lock)
+	__releases(&queue->lock)
 {
+	struct zosbd2_device *dev = queue->dev;
 	struct zosbd2_slot *slot;
+	bool copied, more;
 	size_t bytes;
-	bool copied;
 
-	slot = list_first_entry(&dev->queued, struct zosbd2_slot, node);
+	slot = list_first_entry(&queue->queued, struct zosbd2_slot, node);
 	list_del(&slot->node);
-	dev->stats.queued--;
-	slot->server = server;
+	queue->stats.queued--;
+	zosbd2_request_give(slot, server);
 	slot->state = ZOSBD2_SLOT_OWNED;
-	spin_unlock(&dev->lock);
+	more = !list_empty(&queue->queued);
+	spin_unlock(&queue->lock);
+	/* One was woken for many. */
+	if (more)
+		zosbd2_queue_wake(queue);
 
 	bytes = ZOSBD2_OPERATION_SIZE;
 	if (req_op(slot->rq) == REQ_OP_WRITE)
@@ -65,26 +70,26 @@ static size_t zosbd2_hand_out(struct zosbd2_device *dev,
 		pagefault_enable();
 	}
 
-	spin_lock(&dev->lock);
+	spin_lock(&queue->lock);
 	if (slot->doomed) {
-		zosbd2_blk_end(dev, slot, BLK_STS_IOERR);
+		zosbd2_request_end(queue, slot, BLK_STS_IOERR);
 		return bytes;
 	}
 	if (copied) {
 		trace_zosbd2_fetched(dev->handle_id, slot->id, slot->rq);
 		if (slot->handed_on)
-			zosbd2_blk_extend(dev, slot);
-		zosbd2_blk_disown(dev, slot);
-		spin_unlock(&dev->lock);
+			zosbd2_request_extend(queue, slot);
+		zosbd2_request_disown(queue, slot);
+		spin_unlock(&queue->lock);
 		return 0;
 	}
-	zosbd2_blk_take_away(dev, slot);
+	zosbd2_request_take_away(queue, slot);
 	slot->state = ZOSBD2_SLOT_QUEUED;
-	list_add(&slot->node, &dev->queued);
-	dev->stats.queued++;
-	spin_unlock(&dev->lock);
+	list_add(&slot->node, &queue->queued);
+	queue->stats.queued++;
+	spin_unlock(&queue->lock);
 	/* Another server may have its buffer at hand. */
-	wake_up(&dev->wait);
+	zosbd2_queue_wake(queue);
 	return bytes;
 }
 
@@ -109,10 +114,11 @@ static int zosbd2_pending_signal(void)
 	return sigismember(&pending, SIGURG) ? SIGURG : 0;
 }
 
-static bool zosbd2_has_work(struct zosbd2_device *dev,
+static bool zosbd2_has_work(struct zosbd2_queue *queue,
 			    const struct zosbd2_server *server)
 {
-	return !list_empty_careful(&dev->queued) || READ_ONCE(dev->gone) ||
+	return !list_empty_careful(&queue->queued) ||
+	       READ_ONCE(queue->dev->gone) ||
 	       READ_ONCE(server->retired_by) || !READ_ONCE(server->attached);
 }
 
@@ -127,9 +133,10 @@ static bool zosbd2_is_quiescing(struct zosbd2_device *dev,
 }
 
 /* Returns -ERESTARTSYS if a signal came. */
-static int zosbd2_wait_once(struct zosbd2_device *dev,
+static int zosbd2_wait_once(struct zosbd2_queue *queue,
 			    const struct zosbd2_caller *caller)
 {
+	struct zosbd2_device *dev = queue->dev;
 	const struct zosbd2_server *server = caller->server;
 	u64 retired_by = READ_ONCE(server->retired_by);
 
@@ -138,15 +145,16 @@ static int zosbd2_wait_once(struct zosbd2_device *dev,
 		return wait_event_interruptible(dev->retired_wait,
 						!zosbd2_is_quiescing(dev,
 								     server));
-	return wait_event_interruptible_exclusive(dev->wait,
-						  zosbd2_has_work(dev, server));
+	return wait_event_interruptible_exclusive(queue->wait,
+						  zosbd2_has_work(queue,
+								  server));
 }
 
 /*
  * Wait until there is something to do for the caller.  SIGURG does not
  * disturb: it stays pending until the call is over.
  */
-static int zosbd2_wait(struct zosbd2_device *dev,
+static int zosbd2_wait(struct zosbd2_queue *queue,
 		       const struct zosbd2_caller *caller, int *signal)
 {
 	sigset_t urgent, old;
@@ -154,7 +162,7 @@ static int zosbd2_wait(struct zosbd2_device *dev,
 	int ret;
 
 	for (;;) {
-		ret = zosbd2_wait_once(dev, caller);
+		ret = zosbd2_wait_once(queue, caller);
 		if (!ret)
 			break;
 		*signal = zosbd2_pending_signal();
@@ -247,16 +255,17 @@ static int zosbd2_tell_retired(struct zosbd2_device *dev,
 	return ret;
 }
 
-static int zosbd2_fetch(struct zosbd2_device *dev,
+static int zosbd2_fetch(struct zosbd2_queue *queue,
 			const struct zosbd2_caller *caller, bool answered,
 			char __user *buf)
 {
+	struct zosbd2_device *dev = queue->dev;
 	struct zosbd2_server *server = caller->server;
 	struct zosbd2_thread *thread = caller->thread;
 	int ret, signal = 0;
+	enum zosbd2_retirement retirement;
 	u64 retired_by;
 	size_t missing;
-	bool over;
 
 	for (;;) {
 		/*
@@ -264,32 +273,34 @@ static int zosbd2_fetch(struct zosbd2_device *dev,
 		 * the one that was woken for it.
 		 */
 		if (fatal_signal_pending(current)) {
-			wake_up(&dev->wait);
+			zosbd2_queue_wake(queue);
 			return -EINTR;
 		}
-		spin_lock(&dev->lock);
-		if (dev->gone) {
-			spin_unlock(&dev->lock);
+		spin_lock(&queue->lock);
+		if (READ_ONCE(dev->gone)) {
+			spin_unlock(&queue->lock);
 			return zosbd2_tell_gone(dev, thread, buf);
 		}
-		if (!server->attached) {
+		if (!READ_ONCE(server->attached)) {
 			/* It has closed what it serves through. */
-			spin_unlock(&dev->lock);
-			wake_up(&dev->wait);
+			spin_unlock(&queue->lock);
+			zosbd2_queue_wake(queue);
 			return -EBADF;
 		}
-		if (server->retired_by) {
-			retired_by = server->retired_by;
-			over = retired_by != dev->take_over;
-			spin_unlock(&dev->lock);
+		if (READ_ONCE(server->retired_by)) {
+			spin_unlock(&queue->lock);
 			/* It may have been woken for a request. */
-			wake_up(&dev->wait);
-			ret = zosbd2_tell_retired(dev, thread, retired_by, over,
+			zosbd2_queue_wake(queue);
+			retirement = zosbd2_retirement(server, &retired_by);
+			if (retirement == ZOSBD2_SERVING)
+				continue;
+			ret = zosbd2_tell_retired(dev, thread, retired_by,
+						  retirement == ZOSBD2_RETIRED,
 						  answered, buf);
 			if (ret <= 0)
 				return ret;
-		} else if (!list_empty(&dev->queued)) {
-			missing = zosbd2_hand_out(dev, server, buf);
+		} else if (!list_empty(&queue->queued)) {
+			missing = zosbd2_hand_out(queue, server, buf);
 			if (!missing)
 				return 0;
 			if (fault_in_safe_writeable(buf, missing) ||
@@ -298,10 +309,10 @@ static int zosbd2_fetch(struct zosbd2_device *dev,
 			cond_resched();
 			continue;
 		} else {
-			spin_unlock(&dev->lock);
+			spin_unlock(&queue->lock);
 		}
 
-		ret = zosbd2_wait(dev, caller, &signal);
+		ret = zosbd2_wait(queue, caller, &signal);
 		if (ret) {
 			if (ret == -EINTR)
 				zosbd2_tell_interrupted(buf, signal);
@@ -338,6 +349,8 @@ static int zosbd2_read_call(struct zosbd2_device *dev, struct zosbd2_head *head,
 static int zosbd2_operate(struct zosbd2_device *dev,
 			  struct zosbd2_session *session, char __user *buf)
 {
+	/* A device with more queues has no classic servers. */
+	struct zosbd2_queue *queue = dev->queues;
 	struct zosbd2_caller caller = { };
 	struct zosbd2_head head;
 	struct zosbd2_tail tail;
@@ -352,10 +365,10 @@ static int zosbd2_operate(struct zosbd2_device *dev,
 		return ret;
 	answered = head.header.operation != ZOSBD2_OP_NO_RESPONSE;
 	if (answered)
-		ret = zosbd2_answer(dev, caller.server, &head, &tail,
+		ret = zosbd2_answer(queue, caller.server, &head, &tail,
 				    buf + ZOSBD2_OPERATION_SIZE);
 	if (!ret)
-		ret = zosbd2_fetch(dev, &caller, answered, buf);
+		ret = zosbd2_fetch(queue, &caller, answered, buf);
 	zosbd2_server_leave(&caller);
 	return ret;
 }

@@ -63,9 +63,44 @@ bool zosbd2_dev_is_served(struct zosbd2_device *dev)
 	return false;
 }
 
+/* Is a process among those that serve, before a certain place of the list? */
+static bool zosbd2_serves(struct zosbd2_device *dev, struct pid *tgid,
+			  const struct zosbd2_server *before)
+	__must_hold(&dev->lock)
+{
+	struct zosbd2_server *server;
+
+	list_for_each_entry(server, &dev->servers, node) {
+		if (server == before)
+			break;
+		if (server->tgid == tgid && !server->retired_by)
+			return true;
+	}
+	return false;
+}
+
+/* Likewise, who attached a session and has not called yet. */
+static bool zosbd2_will_serve(struct zosbd2_device *dev, struct pid *tgid,
+			      const struct zosbd2_session *before)
+	__must_hold(&dev->lock)
+{
+	struct zosbd2_session *session;
+
+	list_for_each_entry(session, &dev->sessions, node) {
+		if (session == before)
+			break;
+		if (session->tgid == tgid && !session->used &&
+		    !session->retired_by)
+			return true;
+	}
+	return false;
+}
+
 /**
  * zosbd2_server_count - how many processes serve a device
  * @dev: the device
+ *
+ * One that serves through several sessions counts once.
  *
  * Return: 0 exactly while zosbd2_dev_is_served() is false.
  */
@@ -77,11 +112,28 @@ unsigned int zosbd2_server_count(struct zosbd2_device *dev)
 
 	spin_lock(&dev->lock);
 	list_for_each_entry(server, &dev->servers, node)
-		count += !server->retired_by;
+		if (!server->retired_by &&
+		    !zosbd2_serves(dev, server->tgid, server))
+			count++;
 	list_for_each_entry(session, &dev->sessions, node)
-		count += !session->used && !session->retired_by;
+		if (!session->used && !session->retired_by &&
+		    !zosbd2_serves(dev, session->tgid, NULL) &&
+		    !zosbd2_will_serve(dev, session->tgid, session))
+			count++;
 	spin_unlock(&dev->lock);
 	return count;
+}
+
+/* Does a process serve through anything else than a server that goes? */
+static bool zosbd2_serves_on(struct zosbd2_device *dev, struct pid *tgid)
+	__must_hold(&dev->lock)
+{
+	struct zosbd2_server *server;
+
+	list_for_each_entry(server, &dev->servers, node)
+		if (server->tgid == tgid)
+			return true;
+	return false;
 }
 
 /**
@@ -100,26 +152,27 @@ void zosbd2_server_put(struct zosbd2_server *server)
 		mmu_notifier_put(&server->notifier);
 }
 
-static void zosbd2_hand_on(struct zosbd2_device *dev,
+/* What a queue has of a server that fetches no more. */
+static void zosbd2_hand_on(struct zosbd2_queue *queue,
 			   struct zosbd2_server *server,
 			   struct list_head *ending)
-	__must_hold(&dev->lock)
+	__must_hold(&queue->lock)
 {
-	bool fail = dev->recovery == ZOSBD2_RECOVERY_FAIL;
+	bool fail = queue->dev->recovery == ZOSBD2_RECOVERY_FAIL;
 	struct zosbd2_slot *slot;
 	unsigned int i;
 
-	for (i = 0; i < dev->queue_depth; i++) {
-		slot = &dev->slots[i];
+	for (i = 0; server->held && i < queue->dev->queue_depth; i++) {
+		slot = &queue->slots[i];
 		if (slot->server != server)
 			continue;
 		if (slot->state == ZOSBD2_SLOT_OWNED) {
 			/* One of its threads is about to look. */
 			slot->doomed |= fail;
 		} else if (fail) {
-			zosbd2_blk_doom(dev, slot, ending);
+			zosbd2_request_doom(queue, slot, ending);
 		} else {
-			zosbd2_blk_hand_on(dev, slot);
+			zosbd2_request_hand_on(queue, slot);
 		}
 	}
 }
@@ -132,17 +185,23 @@ static void zosbd2_hand_on(struct zosbd2_device *dev,
 void zosbd2_dev_lose(struct zosbd2_device *dev, struct list_head *ending)
 {
 	struct zosbd2_slot *slot, *next;
+	struct zosbd2_queue *queue;
 
 	if (dev->gone || !dev->ever_served || dev->lost ||
 	    zosbd2_dev_is_served(dev))
 		return;
-	dev->lost = true;
-	dev->lost_at = jiffies;
-	list_for_each_entry_safe(slot, next, &dev->queued, node) {
-		if (dev->recovery == ZOSBD2_RECOVERY_FAIL)
-			zosbd2_blk_doom(dev, slot, ending);
-		else
-			zosbd2_blk_extend(dev, slot);
+	WRITE_ONCE(dev->lost_at, jiffies);
+	/* A request that does not see it is queued before we look. */
+	smp_store_release(&dev->lost, true);
+	for (queue = dev->queues; queue < zosbd2_queues_end(dev); queue++) {
+		spin_lock(&queue->lock);
+		list_for_each_entry_safe(slot, next, &queue->queued, node) {
+			if (dev->recovery == ZOSBD2_RECOVERY_FAIL)
+				zosbd2_request_doom(queue, slot, ending);
+			else
+				zosbd2_request_extend(queue, slot);
+		}
+		spin_unlock(&queue->lock);
 	}
 }
 
@@ -152,6 +211,7 @@ void zosbd2_dev_lose(struct zosbd2_device *dev, struct list_head *ending)
  */
 void zosbd2_server_detach(struct zosbd2_server *server)
 {
+	struct zosbd2_queue *queue = server->queue;
 	struct zosbd2_device *dev = server->dev;
 	LIST_HEAD(ending);
 
@@ -162,19 +222,21 @@ void zosbd2_server_detach(struct zosbd2_server *server)
 	}
 	WRITE_ONCE(server->attached, false);
 	list_del(&server->node);
-	if (!dev->gone)
-		dev->stats.servers_lost++;
-	zosbd2_hand_on(dev, server, &ending);
+	if (!dev->gone && !zosbd2_serves_on(dev, server->tgid))
+		dev->servers_lost++;
+	/* A fetch that does not see it is over when we look. */
+	spin_lock(&queue->lock);
+	zosbd2_hand_on(queue, server, &ending);
+	spin_unlock(&queue->lock);
 	zosbd2_dev_lose(dev, &ending);
 	spin_unlock(&dev->lock);
 
-	zosbd2_blk_end_doomed(dev, &ending);
+	zosbd2_requests_end_doomed(&ending);
 	/*
 	 * Others are to fetch what was handed on, and its own threads are to
 	 * leave: through another open file they may still be in a call.
 	 */
-	wake_up_all(&dev->wait);
-	wake_up_all(&dev->retired_wait);
+	zosbd2_queues_wake_all(dev);
 	if (zosbd2_watch_stop(server))
 		zosbd2_server_put(server);
 	zosbd2_server_put(server);
@@ -218,13 +280,19 @@ static struct zosbd2_server *zosbd2_server_find(struct zosbd2_device *dev,
 	return NULL;
 }
 
-/*
- * Make the server that the calling process is.  Called by the first of its
- * threads, or by several at once; one of them wins.
+/**
+ * zosbd2_server_attach - make the server that the calling process is
+ * @dev: the device
+ * @session: what it serves through, NULL for the block device
+ * @attached: set to the server, with one more user
+ *
+ * Called by the first of its threads, or by several at once; one of them wins.
+ *
+ * Return: 0, -ENOENT when the device is gone, -ENOMEM, -ERESTARTNOINTR.
  */
-static int zosbd2_server_attach(struct zosbd2_device *dev,
-				struct zosbd2_session *session,
-				struct zosbd2_server **attached)
+int zosbd2_server_attach(struct zosbd2_device *dev,
+			 struct zosbd2_session *session,
+			 struct zosbd2_server **attached)
 {
 	struct zosbd2_server *server, *mine;
 	int ret;
@@ -234,6 +302,8 @@ static int zosbd2_server_attach(struct zosbd2_device *dev,
 		return -ENOMEM;
 	mine->notifier.ops = &zosbd2_notifier_ops;
 	mine->dev = dev;
+	/* A device with more queues is not served through the block device. */
+	mine->queue = session ? session->queue : dev->queues;
 	mine->session = session;
 	mine->tgid = get_pid(task_tgid(current));
 	mine->users = 1;
@@ -266,7 +336,7 @@ static int zosbd2_server_attach(struct zosbd2_device *dev,
 			server->retired_by = session->retired_by;
 		}
 		if (!server->retired_by)
-			dev->lost = false;
+			WRITE_ONCE(dev->lost, false);
 	}
 	server->users++;
 	spin_unlock(&dev->lock);

@@ -11,14 +11,15 @@
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/module.h>
+#include <linux/pid.h>
+#include <linux/sched.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 
 #include "zosbd2.h"
 
-static int zosbd2_session_release(struct inode *inode, struct file *file)
+static void zosbd2_session_close(struct zosbd2_session *session)
 {
-	struct zosbd2_session *session = file->private_data;
 	struct zosbd2_device *dev = session->dev;
 	LIST_HEAD(ending);
 
@@ -27,9 +28,22 @@ static int zosbd2_session_release(struct inode *inode, struct file *file)
 	list_del(&session->node);
 	zosbd2_dev_lose(dev, &ending);
 	spin_unlock(&dev->lock);
-	zosbd2_blk_end_doomed(dev, &ending);
-	kfree(session);
+	zosbd2_requests_end_doomed(&ending);
+	put_pid(session->tgid);
+	session->free(session);
 	zosbd2_dev_put(dev);
+}
+
+/**
+ * zosbd2_session_release - the last close of a session's file
+ * @inode: not used
+ * @file: the file
+ *
+ * Return: 0.
+ */
+int zosbd2_session_release(struct inode *inode, struct file *file)
+{
+	zosbd2_session_close(file->private_data);
 	return 0;
 }
 
@@ -60,32 +74,6 @@ static const struct file_operations zosbd2_session_fops = {
 	.llseek		= noop_llseek,
 };
 
-/*
- * A file with a session that is on its device's list.  The file owns it, and
- * with it the reference to the device that is taken here.
- */
-static struct file *zosbd2_session_open(struct zosbd2_device *dev)
-{
-	struct zosbd2_session *session;
-	struct file *file;
-
-	session = kzalloc_obj(*session, GFP_KERNEL);
-	if (!session)
-		return ERR_PTR(-ENOMEM);
-	session->dev = dev;
-	file = anon_inode_getfile("[zosbd2]", &zosbd2_session_fops, session,
-				  O_RDWR);
-	if (IS_ERR(file)) {
-		kfree(session);
-		return file;
-	}
-	kref_get(&dev->ref);
-	spin_lock(&dev->lock);
-	list_add_tail(&session->node, &dev->sessions);
-	spin_unlock(&dev->lock);
-	return file;
-}
-
 /* From now on the device counts as served. */
 static int zosbd2_session_admit(struct zosbd2_session *session)
 {
@@ -93,46 +81,78 @@ static int zosbd2_session_admit(struct zosbd2_session *session)
 	int ret = 0;
 
 	spin_lock(&dev->lock);
-	if (dev->gone)
+	if (dev->gone) {
 		ret = -ENOENT;
-	else
-		dev->lost = false;
+	} else if (session->generation &&
+		   session->generation != dev->take_overs) {
+		ret = -ESTALE;
+	} else {
+		session->generation = dev->take_overs;
+		WRITE_ONCE(dev->lost, false);
+	}
 	spin_unlock(&dev->lock);
 	return ret;
 }
 
-static int zosbd2_attach(struct zosbd2_device *dev,
-			 const struct zosbd2_ext_attach *req)
+/**
+ * zosbd2_session_open - begin a session, and make a file of it
+ * @session: the session, zeroed but for its device, queue, and generation if
+ *	that has to be a certain one, and how it is freed, which it is also when
+ *	this fails
+ * @fops: of the file, with zosbd2_session_release()
+ * @flags: ZOSBD2_ATTACH_*
+ * @timeout_ms: how long a take-over may take
+ *
+ * Return: a file descriptor, or -ENOENT, -ETIMEDOUT, -EINTR (see struct
+ * zosbd2_ext_attach), -ESTALE, -ENOMEM, -EMFILE, -ENFILE.
+ */
+int zosbd2_session_open(struct zosbd2_session *session,
+			const struct file_operations *fops, u32 flags,
+			u32 timeout_ms)
 {
+	struct zosbd2_device *dev = session->dev;
 	struct file *file;
 	int fd, ret;
 
+	kref_get(&dev->ref);
+	session->tgid = get_pid(task_tgid(current));
+	spin_lock(&dev->lock);
+	list_add_tail(&session->node, &dev->sessions);
+	spin_unlock(&dev->lock);
+
 	fd = get_unused_fd_flags(O_CLOEXEC);
-	if (fd < 0)
+	if (fd < 0) {
+		zosbd2_session_close(session);
 		return fd;
-	file = zosbd2_session_open(dev);
-	if (IS_ERR(file)) {
-		ret = PTR_ERR(file);
-		goto out_fd;
 	}
-	ret = zosbd2_session_admit(file->private_data);
-	if (!ret && req->flags & ZOSBD2_ATTACH_TAKE_OVER)
-		ret = zosbd2_servers_retire(dev, file->private_data,
-					    req->timeout_ms);
-	if (ret)
-		goto out_file;
+	file = anon_inode_getfile("[zosbd2]", fops, session, O_RDWR);
+	if (IS_ERR(file)) {
+		put_unused_fd(fd);
+		zosbd2_session_close(session);
+		return PTR_ERR(file);
+	}
+	/* It closes the session from now on. */
+	ret = zosbd2_session_admit(session);
+	if (!ret && flags & ZOSBD2_ATTACH_TAKE_OVER)
+		ret = zosbd2_servers_retire(dev, session, timeout_ms);
+	if (ret) {
+		put_unused_fd(fd);
+		fput(file);
+		return ret;
+	}
+	if (session->opened)
+		session->opened(session);
 	fd_install(fd, file);
 	return fd;
+}
 
-out_file:
-	fput(file);
-out_fd:
-	put_unused_fd(fd);
-	return ret;
+static void zosbd2_session_free(struct zosbd2_session *session)
+{
+	kfree(session);
 }
 
 /**
- * zosbd2_session_attach - open a session
+ * zosbd2_session_attach - open a session for the classic protocol
  * @dev: the device
  * @req: how, checked
  *
@@ -142,14 +162,24 @@ out_fd:
 int zosbd2_session_attach(struct zosbd2_device *dev,
 			  const struct zosbd2_ext_attach *req)
 {
+	struct zosbd2_session *session;
 	unsigned int noio;
 	int ret;
 
-	if (dev->features & ZOSBD2_FEATURES_OF_SERVER & ~req->features)
+	if (dev->features & ZOSBD2_FEATURES_OF_SERVER & ~req->features ||
+	    !zosbd2_dev_is_classic(dev))
 		return -EOPNOTSUPP;
 	/* Memory must not be made free by I/O that waits for this server. */
 	noio = memalloc_noio_save();
-	ret = zosbd2_attach(dev, req);
+	ret = -ENOMEM;
+	session = kzalloc_obj(*session, GFP_KERNEL);
+	if (session) {
+		session->dev = dev;
+		session->queue = dev->queues;
+		session->free = zosbd2_session_free;
+		ret = zosbd2_session_open(session, &zosbd2_session_fops,
+					  req->flags, req->timeout_ms);
+	}
 	memalloc_noio_restore(noio);
 	return ret;
 }

@@ -21,9 +21,8 @@ static ssize_t field##_show(struct device *ddev,			\
 	struct zosbd2_device *dev = zosbd2_from_device(ddev);		\
 	u64 value;							\
 									\
-	spin_lock(&dev->lock);						\
-	value = dev->stats.field;					\
-	spin_unlock(&dev->lock);					\
+	value = zosbd2_queues_sum(dev, offsetof(struct zosbd2_stats,	\
+						field));		\
 	return sysfs_emit(buf, "%llu\n", value);			\
 }									\
 static DEVICE_ATTR_RO(field)
@@ -48,16 +47,30 @@ ZOSBD2_STAT_ATTR(errors);
 ZOSBD2_STAT_ATTR(timeouts);
 ZOSBD2_STAT_ATTR(queue_waits);
 ZOSBD2_STAT_ATTR(late_answers);
-ZOSBD2_STAT_ATTR(servers_lost);
 ZOSBD2_STAT_ATTR(handed_on);
 ZOSBD2_STAT_ATTR(queued);
 ZOSBD2_STAT_ATTR(in_flight);
 
 ZOSBD2_CONST_ATTR(handle, dev->handle_id);
+ZOSBD2_CONST_ATTR(queues, dev->nr_queues - dev->nr_poll_queues);
+ZOSBD2_CONST_ATTR(poll_queues, dev->nr_poll_queues);
 /* blk-mq makes do with fewer tags than there are slots if memory is short. */
 ZOSBD2_CONST_ATTR(queue_depth, dev->tag_set.queue_depth);
 ZOSBD2_CONST_ATTR(max_segments, dev->max_segments);
 ZOSBD2_CONST_ATTR(timeout_ms, dev->timeout_seconds * 1000);
+
+static ssize_t servers_lost_show(struct device *ddev,
+				 struct device_attribute *attr, char *buf)
+{
+	struct zosbd2_device *dev = zosbd2_from_device(ddev);
+	u64 value;
+
+	spin_lock(&dev->lock);
+	value = dev->servers_lost;
+	spin_unlock(&dev->lock);
+	return sysfs_emit(buf, "%llu\n", value);
+}
+static DEVICE_ATTR_RO(servers_lost);
 
 static ssize_t servers_show(struct device *ddev, struct device_attribute *attr,
 			    char *buf)
@@ -123,6 +136,8 @@ static struct attribute *zosbd2_stats_attrs[] = {
 	&dev_attr_queued.attr,
 	&dev_attr_in_flight.attr,
 	&dev_attr_timeout_ms.attr,
+	&dev_attr_queues.attr,
+	&dev_attr_poll_queues.attr,
 	&dev_attr_queue_depth.attr,
 	&dev_attr_max_segments.attr,
 	NULL,

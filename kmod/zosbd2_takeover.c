@@ -29,6 +29,7 @@ static bool zosbd2_retire(struct zosbd2_device *dev,
 		return false;
 	}
 	WRITE_ONCE(dev->take_over, ++dev->take_overs);
+	successor->generation = dev->take_overs;
 	list_for_each_entry(server, &dev->servers, node)
 		if (!server->retired_by)
 			WRITE_ONCE(server->retired_by, dev->take_over);
@@ -37,9 +38,9 @@ static bool zosbd2_retire(struct zosbd2_device *dev,
 			session->retired_by = dev->take_over;
 	/* Another one, which it had to wait for, may have retired it. */
 	successor->retired_by = 0;
-	dev->lost = false;
+	WRITE_ONCE(dev->lost, false);
 	spin_unlock(&dev->lock);
-	wake_up_all(&dev->wait);
+	zosbd2_queues_wake_all(dev);
 	return true;
 }
 
@@ -64,22 +65,51 @@ static void zosbd2_end_take_over(struct zosbd2_device *dev)
 	spin_lock(&dev->lock);
 	WRITE_ONCE(dev->take_over, 0);
 	spin_unlock(&dev->lock);
-	wake_up_all(&dev->retired_wait);
+	/* Who polls a channel is to look too. */
+	zosbd2_queues_wake_all(dev);
 }
 
 static bool zosbd2_retired_are_idle(struct zosbd2_device *dev)
 {
-	struct zosbd2_slot *slot;
+	struct zosbd2_server *server;
 	bool idle = true;
-	unsigned int i;
 
 	spin_lock(&dev->lock);
-	for (i = 0; idle && i < dev->queue_depth; i++) {
-		slot = &dev->slots[i];
-		idle = !slot->server || !slot->server->retired_by;
+	list_for_each_entry(server, &dev->servers, node) {
+		if (!server->retired_by)
+			continue;
+		/* A fetch that does not see retired_by is over when we look. */
+		spin_lock(&server->queue->lock);
+		idle = !server->held;
+		spin_unlock(&server->queue->lock);
+		if (!idle)
+			break;
 	}
 	spin_unlock(&dev->lock);
 	return idle;
+}
+
+/**
+ * zosbd2_retirement - where a server stands in a take-over
+ * @server: the server
+ * @number: set to the number of the take-over that retired it, 0 if none has
+ *
+ * Return: enum zosbd2_retirement.
+ */
+enum zosbd2_retirement zosbd2_retirement(const struct zosbd2_server *server,
+					 u64 *number)
+{
+	struct zosbd2_device *dev = server->dev;
+	u64 under_way;
+
+	/* Both at once: one that is given up makes it serve, and then ends. */
+	spin_lock(&dev->lock);
+	*number = server->retired_by;
+	under_way = dev->take_over;
+	spin_unlock(&dev->lock);
+	if (!*number)
+		return ZOSBD2_SERVING;
+	return *number == under_way ? ZOSBD2_RETIRING : ZOSBD2_RETIRED;
 }
 
 /**

@@ -34,7 +34,11 @@
 #include <linux/types.h>
 #include <linux/zosbd2.h>
 
-#define ZOSBD2_EXT_VERSION		1
+/* What zosbd2_ext_info.version tells: each has all of the ones before. */
+#define ZOSBD2_EXT_VERSION_SESSIONS	1
+#define ZOSBD2_EXT_VERSION_RINGS	2	/* <linux/zosbd2_ring.h> */
+
+#define ZOSBD2_EXT_VERSION		ZOSBD2_EXT_VERSION_RINGS
 
 #define ZOSBD2_IOC_GET_INFO	_IOR(0xBD, 0x00, struct zosbd2_ext_info)
 #define ZOSBD2_IOC_CREATE	_IOWR(0xBD, 0x01, struct zosbd2_ext_create)
@@ -56,12 +60,21 @@
  * READ_ONLY: there are neither writes nor discards.
  * PARTITIONS: the device may have partitions.  The table is read when
  *	somebody asks for it (BLKRRPART), as nobody serves a new device yet.
+ * ROTATIONAL: seeks take time; since ZOSBD2_EXT_VERSION_RINGS.
  */
 #define ZOSBD2_FEATURE_FLUSH		(1ULL << 0)
 #define ZOSBD2_FEATURE_FUA		(1ULL << 1)
 #define ZOSBD2_FEATURE_WRITE_ZEROES	(1ULL << 2)
 #define ZOSBD2_FEATURE_READ_ONLY	(1ULL << 3)
 #define ZOSBD2_FEATURE_PARTITIONS	(1ULL << 4)
+
+#define ZOSBD2_FEATURE_ROTATIONAL	(1ULL << 5)
+
+/* Limits of a device of this version, besides those of a classic one. */
+#define ZOSBD2_MAX_QUEUES		64
+#define ZOSBD2_MAX_QUEUE_DEPTH		4096
+#define ZOSBD2_MAX_IO_BYTES		(16U << 20)
+#define ZOSBD2_MAX_DISCARD_BYTES	(1U << 30)
 
 /* Those that a server must understand to serve a device that has them. */
 #define ZOSBD2_FEATURES_OF_SERVER	(ZOSBD2_FEATURE_FLUSH | \
@@ -118,14 +131,41 @@ struct zosbd2_ext_info {
 /**
  * struct zosbd2_ext_create - argument of ZOSBD2_IOC_CREATE
  * @device_name: in, as in struct zosbd2_create
- * @number_of_blocks: in, as in struct zosbd2_create
+ * @number_of_blocks: in, blocks of @block_size
  * @features: in, ZOSBD2_FEATURE_*
- * @block_size: in, as in struct zosbd2_create
+ * @block_size: in, logical block size in bytes
  * @timeout_seconds: in, as in struct zosbd2_create
  * @max_segments: in, 0 means 256, at most 256
  * @recovery: in, enum zosbd2_recovery
  * @handle_id: out, the new device's handle, never 0
+ * @queues: in, hardware queues, 0 means 1, at most ZOSBD2_MAX_QUEUES; there
+ *	are not more than the machine has CPUs.  One with several is served by
+ *	channels only, see <linux/zosbd2_ring.h>
+ * @queue_depth: in, requests under way at once in each queue, at most
+ *	ZOSBD2_MAX_QUEUE_DEPTH; 0 means what the module's parameter says
+ * @physical_block_size: in, in bytes, a power of two from block_size on; 0
+ *	means block_size
+ * @max_io_bytes: in, data of a request at most, a multiple of block_size and
+ *	of the page size, at most ZOSBD2_MAX_IO_BYTES; 0 means
+ *	ZOSBD2_MAX_DATA_BYTES, and more is served by channels only
+ * @io_opt: in, the optimal size of a request in bytes, a multiple of
+ *	physical_block_size, at most ZOSBD2_MAX_IO_BYTES; 0 means that there is
+ *	none
+ * @max_discard_bytes: in, of a discard or write zeroes, a multiple of
+ *	discard_granularity and of physical_block_size, at most
+ *	ZOSBD2_MAX_DISCARD_BYTES; 0 means 128 MiB
+ * @discard_granularity: in, in bytes, a power of two from block_size on; 0
+ *	means block_size
+ * @poll_queues: in, queues for polled I/O besides, numbered behind the others,
+ *	at most ZOSBD2_MAX_QUEUES and as many as there are CPUs: who submitted a
+ *	request there ends it himself when it is answered
  * @reserved: 0
+ *
+ * Version ZOSBD2_EXT_VERSION_SESSIONS knows nothing behind handle_id, which has
+ * to be 0 there, and of block_size nothing but ZOSBD2_BLOCK_SIZE.  Since then it
+ * is a power of two from 512 to the page size, or to 64 KiB where the kernel
+ * has larger blocks (6.15); the limits of the size are those of a classic
+ * device, in bytes.
  */
 struct zosbd2_ext_create {
 	char device_name[ZOSBD2_NAME_LEN];
@@ -136,7 +176,15 @@ struct zosbd2_ext_create {
 	__u32 max_segments;
 	__u32 recovery;
 	__u32 handle_id;
-	__u32 reserved[9];
+	__u32 queues;
+	__u32 queue_depth;
+	__u32 physical_block_size;
+	__u32 max_io_bytes;
+	__u32 io_opt;
+	__u32 max_discard_bytes;
+	__u32 discard_granularity;
+	__u32 poll_queues;
+	__u32 reserved;
 };
 
 /**
@@ -151,7 +199,16 @@ struct zosbd2_ext_create {
  * @servers: out, processes that serve it now, and sessions that were attached
  *	and have not made a call yet; not those that were taken over from
  * @device_name: out, NUL-terminated
- * @reserved: out, 0
+ * @queues: out, those for polled I/O not counted
+ * @queue_depth: out, of each
+ * @physical_block_size: out, in bytes
+ * @max_io_bytes: out
+ * @io_opt: out, in bytes
+ * @max_discard_bytes: out
+ * @discard_granularity: out, in bytes
+ * @poll_queues: out
+ *
+ * What follows device_name is 0 before ZOSBD2_EXT_VERSION_RINGS.
  */
 struct zosbd2_ext_status {
 	__u32 handle_id;
@@ -163,7 +220,14 @@ struct zosbd2_ext_status {
 	__u32 recovery;
 	__u32 servers;
 	char device_name[ZOSBD2_NAME_LEN];
-	__u32 reserved[8];
+	__u32 queues;
+	__u32 queue_depth;
+	__u32 physical_block_size;
+	__u32 max_io_bytes;
+	__u32 io_opt;
+	__u32 max_discard_bytes;
+	__u32 discard_granularity;
+	__u32 poll_queues;
 };
 
 /*
@@ -210,7 +274,8 @@ struct zosbd2_ext_attach {
  * struct zosbd2_ext_resize - argument of ZOSBD2_IOC_RESIZE
  * @handle_id: in, the device
  * @reserved: 0
- * @number_of_blocks: in, the new size, within the limits of a create
+ * @number_of_blocks: in, the new size in blocks of the device, within the
+ *	limits of a create
  *
  * A device can grow at any time; its servers must be able to serve the new
  * part before.  It can shrink only while nobody but its servers has it open,
