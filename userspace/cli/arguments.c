@@ -4,7 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <linux/zosbd2.h>
+#include <linux/zosbd2_ext.h>
 
 #include "size.h"
 #include "zosbd2.h"
@@ -60,6 +60,21 @@ enum exit_status read_timeout(uint32_t *seconds, const char *text)
 {
 	return read_count(seconds, text, ZOSBD2_MAX_TIMEOUT_SECONDS,
 			  "the time-out in seconds");
+}
+
+enum exit_status read_queues(uint32_t *queues, const char *text)
+{
+	return read_count(queues, text, ZOSBD2_MAX_QUEUES,
+			  "the number of queues");
+}
+
+enum exit_status read_protocol(bool *classic, const char *text)
+{
+	*classic = !strcmp(text, "classic");
+	if (!*classic && strcmp(text, "ring") != 0)
+		return report_usage("the protocol is ring or classic, not \"%s\"",
+				    text);
+	return STATUS_OK;
 }
 
 enum exit_status read_recovery(uint32_t *recovery, const char *text)

@@ -3,6 +3,7 @@
 #ifndef ZOSBD2_CLI_ARGUMENTS_H
 #define ZOSBD2_CLI_ARGUMENTS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "failure.h"
@@ -14,6 +15,9 @@
 enum exit_status read_size(uint64_t *size, const char *text);
 enum exit_status read_threads(uint32_t *threads, const char *text);
 enum exit_status read_timeout(uint32_t *seconds, const char *text);
+
+enum exit_status read_queues(uint32_t *queues, const char *text);
+enum exit_status read_protocol(bool *classic, const char *text);
 
 /* enum zosbd2_recover */
 enum exit_status read_recovery(uint32_t *recovery, const char *text);

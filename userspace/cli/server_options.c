@@ -42,6 +42,10 @@ static enum exit_status take(const struct server_command *command,
 		return read_threads(&options->threads, optarg);
 	case OPTION_TIMEOUT:
 		return read_timeout(&options->wishes.timeout_seconds, optarg);
+	case OPTION_QUEUES:
+		return read_queues(&options->queues, optarg);
+	case OPTION_PROTOCOL:
+		return read_protocol(&options->classic, optarg);
 	case OPTION_RECOVERY:
 		status = read_recovery(&recovery, optarg);
 		if (status == STATUS_OK)
@@ -56,6 +60,8 @@ static enum exit_status check(const struct server_options *options)
 {
 	if (options->force && !options->destroy)
 		return report_usage("--force only goes with --destroy");
+	if (options->classic && options->queues > 1)
+		return report_usage("several --queues need --protocol=ring");
 	if (options->reattach && options->take_over)
 		return report_usage("--reattach is for a device without a server, --take-over for one that has one: give one of them");
 	return STATUS_OK;
@@ -88,4 +94,10 @@ bool server_options_read(const struct server_command *command,
 	}
 	*status = check(options);
 	return *status == STATUS_OK;
+}
+
+uint32_t server_flags(const struct server_options *options)
+{
+	return (options->take_over ? ZOSBD2_SERVER_TAKE_OVER : 0) |
+	       (options->classic ? ZOSBD2_SERVER_CLASSIC : 0);
 }

@@ -13,6 +13,8 @@
 struct server_options {
 	struct wishes wishes;	/* size, time-out and recovery policy */
 	uint32_t threads;
+	uint32_t queues;	/* of a new device; 0 is the default */
+	bool classic;		/* not the ring protocol */
 	bool reattach;		/* to a device whose server died */
 	bool take_over;		/* from a living server */
 	bool destroy;		/* instead of serving */
@@ -23,6 +25,8 @@ struct server_options {
 enum {
 	OPTION_TIMEOUT = 256,
 	OPTION_RECOVERY,
+	OPTION_QUEUES,
+	OPTION_PROTOCOL,
 	OPTION_REATTACH,
 	OPTION_TAKE_OVER,
 	OPTION_VERSION,
@@ -36,6 +40,8 @@ enum {
 	{ "threads", required_argument, NULL, 't' }, \
 	{ "timeout", required_argument, NULL, OPTION_TIMEOUT }, \
 	{ "recovery", required_argument, NULL, OPTION_RECOVERY }, \
+	{ "queues", required_argument, NULL, OPTION_QUEUES }, \
+	{ "protocol", required_argument, NULL, OPTION_PROTOCOL }, \
 	{ "reattach", no_argument, NULL, OPTION_REATTACH }, \
 	{ "take-over", no_argument, NULL, OPTION_TAKE_OVER }, \
 	{ "destroy", no_argument, NULL, 'd' }, \
@@ -65,5 +71,8 @@ struct server_command {
 bool server_options_read(const struct server_command *command,
 			 struct server_options *options, void *own, int argc,
 			 char **argv, enum exit_status *status);
+
+/* ZOSBD2_SERVER_* that go with the options. */
+uint32_t server_flags(const struct server_options *options);
 
 #endif

@@ -51,6 +51,7 @@ static const struct {
 	{ ZOSBD2_DEVICE_WRITE_ZEROES, "write_zeroes" },
 	{ ZOSBD2_DEVICE_READ_ONLY, "read_only" },
 	{ ZOSBD2_DEVICE_PARTITIONS, "partitions" },
+	{ ZOSBD2_DEVICE_ROTATIONAL, "rotational" },
 };
 
 #define FEATURES (sizeof(features) / sizeof(*features))

@@ -62,8 +62,7 @@ int serve_start(struct serving *serving, struct target *target,
 	ops.attached = attached;
 	zosbd2_server_options_init(&server_options);
 	server_options.threads = options->server.threads;
-	if (options->server.take_over)
-		server_options.flags = ZOSBD2_SERVER_TAKE_OVER;
+	server_options.flags = server_flags(&options->server);
 	return zosbd2_server_start(serving->control, serving->handle, &ops,
 				   target, &server_options, &serving->server);
 }

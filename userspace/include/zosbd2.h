@@ -48,13 +48,13 @@ extern "C" {
 
 /* Version of this header; see zosbd2_version() for that of the library. */
 #define ZOSBD2_VERSION_MAJOR	0
-#define ZOSBD2_VERSION_MINOR	2
+#define ZOSBD2_VERSION_MINOR	3
 #define ZOSBD2_VERSION_PATCH	0
 
 /* Room for a device's name with its terminating NUL. */
 #define ZOSBD2_NAME_SIZE	32
 
-/* The version of the library that is running, such as "0.2.0". */
+/* The version of the library that is running, such as "0.3.0". */
 const char *zosbd2_version(void);
 
 /* ---- control ---------------------------------------------------------- */
@@ -90,12 +90,14 @@ int zosbd2_ping(struct zosbd2_control *control);
  * READ_ONLY	there are neither writes nor discards
  * PARTITIONS	it may have partitions; the table is read when somebody asks
  *		for it (BLKRRPART), as nobody serves a new device yet
+ * ROTATIONAL	seeks take time (since 0.3)
  */
 #define ZOSBD2_DEVICE_FLUSH		(1ull << 0)
 #define ZOSBD2_DEVICE_FUA		(1ull << 1)
 #define ZOSBD2_DEVICE_WRITE_ZEROES	(1ull << 2)
 #define ZOSBD2_DEVICE_READ_ONLY		(1ull << 3)
 #define ZOSBD2_DEVICE_PARTITIONS	(1ull << 4)
+#define ZOSBD2_DEVICE_ROTATIONAL	(1ull << 5)
 
 /*
  * What becomes of requests when a server dies or stops.
@@ -121,7 +123,11 @@ struct zosbd2_params {
 	const char *name;	/* of the node below /dev, at most 31 bytes */
 	/* bytes, a multiple of block_size, 4 MiB to 12 TiB; no default */
 	uint64_t size;
-	uint32_t block_size;	/* bytes; only 4096, the default */
+	/*
+	 * bytes, default 4096; since 0.3 a power of two from 512 to the page
+	 * size, or to 64 KiB where the kernel has larger blocks
+	 */
+	uint32_t block_size;
 	/* a request not answered for this long fails; 1 to 1200, default 60 */
 	uint32_t timeout_seconds;
 	uint32_t max_segments;	/* per request, at most 256, the default */
@@ -129,6 +135,29 @@ struct zosbd2_params {
 	/* since 0.2 */
 	uint64_t features;	/* ZOSBD2_DEVICE_* */
 	uint32_t recovery;	/* enum zosbd2_recover, default WAIT */
+	/*
+	 * since 0.3.  A module without the ring protocol refuses with -EINVAL
+	 * what is not the default.
+	 *
+	 * hardware queues, at most 64, default 1; the module makes no more than
+	 * there are CPUs.  Several are served by the ring protocol only
+	 */
+	uint32_t queues;
+	/* requests at once in each queue, at most 4096; default: the module's */
+	uint32_t queue_depth;
+	/* bytes, a power of two, default block_size */
+	uint32_t physical_block_size;
+	/*
+	 * data of a request in bytes, at most 16 MiB, default 1 MiB; more is
+	 * served by the ring protocol only
+	 */
+	uint32_t max_io_size;
+	uint32_t io_opt;	/* optimal size of a request in bytes, or 0 */
+	/*
+	 * queues for polled I/O besides, at most 64 and as many as there are
+	 * CPUs
+	 */
+	uint32_t poll_queues;
 	uint32_t reserved;	/* 0 */
 };
 
@@ -193,6 +222,13 @@ struct zosbd2_info {
 	uint64_t features;	/* ZOSBD2_DEVICE_* */
 	uint32_t recovery;	/* enum zosbd2_recover */
 	uint32_t servers;	/* processes that serve it now */
+	/* since 0.3; 0 with a module without the ring protocol */
+	uint32_t queues;
+	uint32_t queue_depth;	/* of each */
+	uint32_t physical_block_size; /* bytes */
+	uint32_t max_io_size;	/* bytes */
+	uint32_t io_opt;	/* bytes */
+	uint32_t poll_queues;	/* besides the queues */
 };
 
 static inline void zosbd2_info_init(struct zosbd2_info *info)
@@ -242,7 +278,7 @@ int zosbd2_list(struct zosbd2_control *control, uint32_t *handles,
  * server, several at a time; two that overlap in time may cover the same
  * bytes only if whoever uses the device does so.  Offsets and lengths are
  * multiples of the block size and lie inside the device; a call covers at
- * most 1 MiB, a discard or write zeroes possibly more.
+ * most the device's max_io_size, a discard or write zeroes possibly more.
  *
  * They return 0, or a negative errno, which fails the request.  A bit of
  * io_flags that is not named above is only ever set once the server asked for
@@ -301,6 +337,17 @@ struct zosbd2_ops {
 	 * returns; requests wait for another server then.
 	 */
 	int (*attached)(void *ctx);
+
+	/* since 0.3 */
+
+	/*
+	 * Where length bytes of the device from offset on lie in the memory of
+	 * this process, or NULL.  Optional.  Data is then copied between there
+	 * and the requests without a call of read or write, which are called
+	 * for what is NULL, and for writes with ZOSBD2_IO_FUA.  The memory must
+	 * stay where it is while the server runs.
+	 */
+	void *(*locate)(void *ctx, uint64_t offset, uint64_t length);
 };
 
 static inline void zosbd2_ops_init(struct zosbd2_ops *ops)
@@ -312,7 +359,8 @@ static inline void zosbd2_ops_init(struct zosbd2_ops *ops)
 /* How to serve.  Zero means the default. */
 struct zosbd2_server_options {
 	size_t struct_size;	/* set by zosbd2_server_options_init() */
-	uint32_t threads;	/* 1 to 256, default 1 */
+	/* 1 to 256, default 1; at least as many as the device has queues */
+	uint32_t threads;
 	/*
 	 * without effect since 0.2: serving does not open the device's node any
 	 * more
@@ -340,6 +388,9 @@ struct zosbd2_server_options {
  * end then.  The device need not have any.
  */
 #define ZOSBD2_SERVER_TAKE_OVER		(1u << 0)
+
+/* Use the classic protocol though the module has a faster one. */
+#define ZOSBD2_SERVER_CLASSIC		(1u << 1)
 
 static inline void
 zosbd2_server_options_init(struct zosbd2_server_options *options)

@@ -26,6 +26,7 @@ static int control_check(struct zosbd2_control *control)
 	if (error)
 		return error == -ENOTTY ? -ENODEV : error;
 	error = control_call(control, ZOSBD2_IOC_GET_INFO, &info);
+	control->version = info.version;
 	return error == -EINVAL ? -EPROTONOSUPPORT : error;
 }
 

@@ -2,8 +2,11 @@
 #ifndef ZOSBD2_LIB_CONTROL_H
 #define ZOSBD2_LIB_CONTROL_H
 
+#include <stdint.h>
+
 struct zosbd2_control {
 	int fd;
+	uint32_t version;	/* of the module's extension */
 };
 
 /* A call on the control node, repeated when a signal comes: 0 or -errno. */

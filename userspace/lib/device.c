@@ -27,6 +27,7 @@ SAME(FUA);
 SAME(WRITE_ZEROES);
 SAME(READ_ONLY);
 SAME(PARTITIONS);
+SAME(ROTATIONAL);
 /* To gcc they are values of two enumerations, which are not to be compared. */
 /* NOLINTBEGIN(readability-redundant-casting) */
 _Static_assert((int)ZOSBD2_RECOVER_WAIT == (int)ZOSBD2_RECOVERY_WAIT, "WAIT");
@@ -54,7 +55,7 @@ ZOSBD2_EXPORT int zosbd2_create(struct zosbd2_control *control,
 				  params);
 	if (error)
 		return error;
-	if (ours.flags)
+	if (ours.flags || ours.reserved)
 		return -EINVAL;
 	error = name_copy(create.device_name, ours.name);
 	if (error)
@@ -72,6 +73,12 @@ ZOSBD2_EXPORT int zosbd2_create(struct zosbd2_control *control,
 				      ZOSBD2_MAX_SEGMENTS;
 	create.features = ours.features;
 	create.recovery = ours.recovery;
+	create.queues = ours.queues;
+	create.queue_depth = ours.queue_depth;
+	create.physical_block_size = ours.physical_block_size;
+	create.max_io_bytes = ours.max_io_size;
+	create.io_opt = ours.io_opt;
+	create.poll_queues = ours.poll_queues;
 
 	error = control_call(control, ZOSBD2_IOC_CREATE, &create);
 	if (error == -EINVAL && is_full(control))
@@ -100,6 +107,12 @@ ZOSBD2_EXPORT int zosbd2_status(struct zosbd2_control *control,
 	ours.features = status.features;
 	ours.recovery = status.recovery;
 	ours.servers = status.servers;
+	ours.queues = status.queues;
+	ours.queue_depth = status.queue_depth;
+	ours.physical_block_size = status.physical_block_size;
+	ours.max_io_size = status.max_io_bytes;
+	ours.io_opt = status.io_opt;
+	ours.poll_queues = status.poll_queues;
 	memcpy(ours.name, status.device_name, sizeof(ours.name) - 1);
 	return versioned_copy_out(info, &ours, sizeof(ours), FIRST_INFO_SIZE);
 }
@@ -108,9 +121,15 @@ ZOSBD2_EXPORT int zosbd2_resize(struct zosbd2_control *control,
 				uint32_t handle, uint64_t size)
 {
 	struct zosbd2_ext_resize resize = { .handle_id = handle };
+	struct zosbd2_info info;
+	int error;
 
-	if (size % ZOSBD2_BLOCK_SIZE)
+	zosbd2_info_init(&info);
+	error = zosbd2_status(control, handle, &info);
+	if (error)
+		return error;
+	if (size % info.block_size)
 		return -EINVAL;
-	resize.number_of_blocks = size / ZOSBD2_BLOCK_SIZE;
+	resize.number_of_blocks = size / info.block_size;
 	return control_call(control, ZOSBD2_IOC_RESIZE, &resize);
 }

@@ -8,19 +8,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
-#include <sys/prctl.h>
 #include <time.h>
 #include <unistd.h>
 
+#include <linux/zosbd2_ext.h>
+
+#include "control.h"
 #include "export.h"
+#include "ring_worker.h"
+#include "scheduling.h"
 #include "session.h"
 #include "versioned.h"
 #include "worker.h"
 #include "zosbd2.h"
-
-#ifndef PR_SET_IO_FLUSHER
-#define PR_SET_IO_FLUSHER 57
-#endif
 
 #define MAX_THREADS 256
 #define DEFAULT_TAKE_OVER_TIMEOUT_MS 5000
@@ -30,10 +30,14 @@
 #define FIRST_OPTIONS_SIZE \
 	offsetof(struct zosbd2_server_options, take_over_timeout_ms)
 
+/* One thread, and what it serves through: either of the protocols. */
 struct worker {
 	struct zosbd2_server *server;
 	pthread_t thread;
 	struct exchange exchange;
+	struct channel channel;
+	struct arena arena;
+	struct pacing pacing;
 };
 
 enum gate { GATE_CLOSED, GATE_OPEN, GATE_ABANDONED };
@@ -41,6 +45,9 @@ enum gate { GATE_CLOSED, GATE_OPEN, GATE_ABANDONED };
 struct zosbd2_server {
 	struct service service;
 	struct zosbd2_server_options options;
+	bool rings;
+	uint32_t queues;	/* these two of the device, with rings */
+	uint32_t max_io_size;
 	int ended_fd;		/* eventfd, signalled by the last worker */
 
 	pthread_mutex_t lock;	/* protects the fields up to ended */
@@ -58,16 +65,6 @@ struct zosbd2_server {
 	struct worker workers[];
 };
 
-/*
- * Reclaim that this thread enters must not wait for I/O: it could be I/O to
- * the device that this thread serves.  Needs CAP_SYS_RESOURCE and Linux 5.6;
- * without them only memory pressure on a thread that allocates is at risk.
- */
-static void join_io_path(void)
-{
-	prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0);
-}
-
 /* A failure outweighs all, and the end of the device what came before it. */
 static void note_end(struct zosbd2_server *server, int end)
 {
@@ -77,6 +74,40 @@ static void note_end(struct zosbd2_server *server, int end)
 		end = ZOSBD2_END_FAILED;
 	if (end > atomic_load(&server->ended))
 		atomic_store(&server->ended, end);
+}
+
+/*
+ * Several threads share the requests of a queue: where a callback takes its
+ * time, one of them should not take what the others could serve meanwhile.
+ */
+static unsigned int batch_of(const struct zosbd2_server *server)
+{
+	const bool quick = server->service.ops.locate;
+
+	return quick || server->options.threads <= server->queues ? RING_BATCH :
+								    1;
+}
+
+static int run(struct worker *worker)
+{
+	struct zosbd2_server *server = worker->server;
+
+	if (server->rings)
+		return ring_worker_run(&server->service, &worker->channel,
+				       &worker->arena, &worker->pacing,
+				       batch_of(server));
+	return worker_run(&server->service, &worker->exchange);
+}
+
+/* Others are to have what a failed worker has, if there are any. */
+static void give_up(struct worker *worker)
+{
+	struct zosbd2_server *server = worker->server;
+
+	channel_close(&worker->channel);
+	/* Its queue may have nobody else: better none than a part of a device. */
+	if (server->options.wake_signal)
+		zosbd2_server_stop(server);
 }
 
 static void *worker_thread(void *argument)
@@ -97,8 +128,10 @@ static void *worker_thread(void *argument)
 	pthread_mutex_unlock(&server->lock);
 
 	if (go) {
-		join_io_path();
-		end = worker_run(&server->service, &worker->exchange);
+		scheduling_begin(&worker->pacing);
+		end = run(worker);
+		if (end < 0 && server->rings)
+			give_up(worker);
 	}
 
 	pthread_mutex_lock(&server->lock);
@@ -132,8 +165,11 @@ static void block_signals(const struct zosbd2_server *server, sigset_t *before)
 
 static void server_free(struct zosbd2_server *server)
 {
-	for (uint32_t at = 0; at < server->options.threads; at++)
+	for (uint32_t at = 0; at < server->options.threads; at++) {
 		exchange_destroy(&server->workers[at].exchange);
+		channel_close(&server->workers[at].channel);
+		arena_destroy(&server->workers[at].arena);
+	}
 	if (server->service.fd >= 0)
 		close(server->service.fd);
 	if (server->ended_fd >= 0)
@@ -217,12 +253,76 @@ static int read_options(const struct zosbd2_server_options *callers,
 		options->threads = 1;
 	if (!options->take_over_timeout_ms)
 		options->take_over_timeout_ms = DEFAULT_TAKE_OVER_TIMEOUT_MS;
-	if (options->flags & ~ZOSBD2_SERVER_TAKE_OVER ||
+	if (options->flags &
+		    ~(ZOSBD2_SERVER_TAKE_OVER | ZOSBD2_SERVER_CLASSIC) ||
 	    options->threads > MAX_THREADS || options->reserved ||
 	    options->wake_signal < 0 || options->wake_signal > SIGRTMAX ||
 	    options->wake_signal == SIGURG)
 		return -EINVAL;
 	return 0;
+}
+
+static int open_channels(struct zosbd2_server *server,
+			 struct zosbd2_control *control)
+{
+	const struct zosbd2_server_options *options = &server->options;
+	int error;
+
+	for (uint32_t at = 0; at < options->threads; at++) {
+		struct worker *worker = &server->workers[at];
+
+		/* The first one takes the whole device over. */
+		error = channel_open(&worker->channel, control,
+				     server->service.handle,
+				     at % server->queues,
+				     &server->service.ops,
+				     at ? &server->workers[0].channel : NULL,
+				     !at && options->flags &
+						    ZOSBD2_SERVER_TAKE_OVER,
+				     options->take_over_timeout_ms);
+		if (!error)
+			error = arena_init(&worker->arena, server->max_io_size);
+		if (error)
+			return error;
+	}
+	return 0;
+}
+
+/* Every queue needs a thread. */
+static int choose_protocol(struct zosbd2_control *control, uint32_t handle,
+			   struct zosbd2_server_options *options,
+			   struct zosbd2_info *info)
+{
+	int error;
+
+	zosbd2_info_init(info);
+	error = zosbd2_status(control, handle, info);
+	if (error)
+		return error;
+	if (control->version < ZOSBD2_EXT_VERSION_RINGS)
+		options->flags |= ZOSBD2_SERVER_CLASSIC;
+	if (!(options->flags & ZOSBD2_SERVER_CLASSIC) &&
+	    options->threads < info->queues + info->poll_queues)
+		options->threads = info->queues + info->poll_queues;
+	return 0;
+}
+
+static int open_session(struct zosbd2_server *server,
+			struct zosbd2_control *control)
+{
+	const struct zosbd2_server_options *options = &server->options;
+	struct service *service = &server->service;
+	int error;
+
+	for (uint32_t at = 0; at < options->threads; at++) {
+		error = exchange_init(&server->workers[at].exchange);
+		if (error)
+			return error;
+	}
+	service->fd = session_open(control, service->handle, &service->ops,
+				   options->flags & ZOSBD2_SERVER_TAKE_OVER,
+				   options->take_over_timeout_ms);
+	return service->fd < 0 ? service->fd : 0;
 }
 
 static int server_fill(struct zosbd2_server *server,
@@ -234,17 +334,10 @@ static int server_fill(struct zosbd2_server *server,
 	server->ended_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (server->ended_fd < 0)
 		return -errno;
-	for (uint32_t at = 0; at < server->options.threads; at++) {
-		error = exchange_init(&server->workers[at].exchange);
-		if (error)
-			return error;
-	}
-	service->fd = session_open(control, service->handle, &service->ops,
-				   server->options.flags &
-					   ZOSBD2_SERVER_TAKE_OVER,
-				   server->options.take_over_timeout_ms);
-	if (service->fd < 0)
-		return service->fd;
+	error = server->rings ? open_channels(server, control) :
+				open_session(server, control);
+	if (error)
+		return error;
 	if (service->ops.attached) {
 		error = service->ops.attached(service->ctx);
 		if (error)
@@ -260,8 +353,9 @@ zosbd2_server_start(struct zosbd2_control *control, uint32_t handle,
 		    struct zosbd2_server **server)
 {
 	struct zosbd2_server_options our_options;
-	struct zosbd2_ops our_ops;
 	struct zosbd2_server *new;
+	struct zosbd2_info info;
+	struct zosbd2_ops our_ops;
 	int error;
 
 	*server = NULL;
@@ -274,12 +368,18 @@ zosbd2_server_start(struct zosbd2_control *control, uint32_t handle,
 		return error;
 	if (!our_ops.read || !our_ops.write)
 		return -EINVAL;
+	error = choose_protocol(control, handle, &our_options, &info);
+	if (error)
+		return error;
 
 	new = calloc(1, sizeof(*new) +
 				our_options.threads * sizeof(struct worker));
 	if (!new)
 		return -ENOMEM;
 	new->options = our_options;
+	new->rings = !(our_options.flags & ZOSBD2_SERVER_CLASSIC);
+	new->queues = info.queues + info.poll_queues;
+	new->max_io_size = info.max_io_size;
 	error = init_waiting(new);
 	if (error) {
 		free(new);
@@ -290,6 +390,8 @@ zosbd2_server_start(struct zosbd2_control *control, uint32_t handle,
 	new->service.handle = handle;
 	new->service.fd = -1;
 	new->ended_fd = -1;
+	for (uint32_t at = 0; at < our_options.threads; at++)
+		channel_init(&new->workers[at].channel);
 	error = server_fill(new, control);
 	if (error) {
 		server_free(new);

@@ -9,7 +9,7 @@
 #include "control.h"
 
 /* Who is told of a flush or FUA can hand it on; so one callback does for both. */
-static uint64_t understood(const struct zosbd2_ops *ops)
+uint64_t features_understood(const struct zosbd2_ops *ops)
 {
 	uint64_t features = 0;
 
@@ -27,7 +27,7 @@ int session_open(struct zosbd2_control *control, uint32_t handle,
 	struct zosbd2_ext_attach attach = {
 		.handle_id = handle,
 		.flags = take_over ? ZOSBD2_ATTACH_TAKE_OVER : 0,
-		.features = understood(ops),
+		.features = features_understood(ops),
 		.timeout_ms = take_over ? timeout_ms : 0,
 	};
 	int fd;

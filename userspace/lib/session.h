@@ -8,6 +8,9 @@
 
 #include "zosbd2.h"
 
+/* The features of devices that these callbacks can serve. */
+uint64_t features_understood(const struct zosbd2_ops *ops);
+
 /*
  * Attach to a device as a server with these callbacks; with take_over, in
  * place of those that serve it, who get timeout_ms to hand in what they have.

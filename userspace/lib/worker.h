@@ -15,7 +15,7 @@ struct zosbd2_operation;
 struct service {
 	struct zosbd2_ops ops;
 	void *ctx;
-	int fd;			/* the session */
+	int fd;			/* the session; -1 with channels */
 	uint32_t handle;
 	atomic_bool stop;	/* set once, by zosbd2_server_stop() */
 };

@@ -48,6 +48,13 @@ static int serve_discard(void *ctx, uint64_t offset, uint64_t length,
 	return store->kind->discard(store, offset, length);
 }
 
+static void *serve_locate(void *ctx, uint64_t offset, uint64_t length)
+{
+	struct store *store = ctx;
+
+	return store->kind->locate(store, offset, length);
+}
+
 /* In a take-over the store is free only when the other server has gone. */
 static int attached(void *ctx)
 {
@@ -110,10 +117,11 @@ static enum exit_status serve(struct serving *serving,
 	ops.write = serve_write;
 	ops.discard = serve_discard;
 	ops.attached = attached;
+	if (store->kind->locate)
+		ops.locate = serve_locate;
 	zosbd2_server_options_init(&server_options);
 	server_options.threads = options->server.threads;
-	if (options->server.take_over)
-		server_options.flags = ZOSBD2_SERVER_TAKE_OVER;
+	server_options.flags = server_flags(&options->server);
 
 	error = zosbd2_server_start(serving->control, serving->handle, &ops,
 				    store, &server_options, &serving->server);
@@ -156,6 +164,7 @@ static enum exit_status create_and_serve(struct serving *serving,
 	params.name = options->name;
 	params.size = size;
 	params.timeout_seconds = options->server.wishes.timeout_seconds;
+	params.queues = options->server.queues;
 	if (options->server.wishes.recovery > 0)
 		params.recovery = (uint32_t)options->server.wishes.recovery;
 	error = zosbd2_create(serving->control, &params, &serving->handle);

@@ -48,6 +48,14 @@ static int memory_write(const struct store *store, uint64_t offset,
 	return 0;
 }
 
+static void *memory_locate(const struct store *store, uint64_t offset,
+			   uint64_t length)
+{
+	const struct memory *memory = memory_of(store);
+
+	return inside(memory, offset, length) ? memory->bytes + offset : NULL;
+}
+
 static int memory_discard(const struct store *store, uint64_t offset,
 			  uint64_t length)
 {
@@ -96,6 +104,7 @@ static void memory_close(struct store *store)
 static const struct store_kind memory_kind = {
 	.read = memory_read,
 	.write = memory_write,
+	.locate = memory_locate,
 	.discard = memory_discard,
 	.claim = memory_claim,
 	.forget = memory_forget,

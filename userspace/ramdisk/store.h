@@ -15,6 +15,9 @@ struct store_kind {
 		    size_t length);
 	int (*write)(const struct store *store, uint64_t offset,
 		     const void *buffer, size_t length);
+	/* Where a range lies; NULL if that cannot be told. */
+	void *(*locate)(const struct store *store, uint64_t offset,
+			uint64_t length);
 	/* Zero a range and give the memory below it back. */
 	int (*discard)(const struct store *store, uint64_t offset,
 		       uint64_t length);
