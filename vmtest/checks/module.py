@@ -37,6 +37,7 @@ _STYLE_OF_ITS_OWN = {
     # There is no BIT() for userspace. It knows that of include/uapi only.
     "kmod/uapi/linux/zosbd2.h": ("BIT_MACRO",),
     "kmod/uapi/linux/zosbd2_ext.h": ("BIT_MACRO",),
+    "kmod/uapi/linux/zosbd2_ring.h": ("BIT_MACRO",),
 }  # fmt: skip
 
 # Semantic patches that are left out, and why.

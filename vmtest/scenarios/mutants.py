@@ -52,8 +52,8 @@ UNCOUNTED = Mutant(
 #: An answer to a request that has ended, or that another thread is copying, is taken.
 ANY_STATE = Mutant(
     "zosbd2_answer.c",
-    "slot->state != ZOSBD2_SLOT_FETCHED || slot->id != id",
-    "slot->id != id",
+    "slot->state != ZOSBD2_SLOT_FETCHED || (u32)slot->id != id",
+    "(u32)slot->id != id",
     "null-ptr-deref|NULL pointer|general protection|page fault|BUG|WARNING|list",
 )
 

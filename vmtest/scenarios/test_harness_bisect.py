@@ -20,7 +20,7 @@ _SCENARIO = "test_counters_tell_what_was_done"
 
 # What happens to the module, commit by commit: file, what stands there, what comes instead.
 _HARMLESS = ("zosbd2_main.c", '#include "zosbd2.h"\n', '#include "zosbd2.h"\n/* Another line. */\n')
-_COUNTS_WRONGLY = ("zosbd2_blk.c", "stats.write_bytes += ", "stats.write_bytes -= ")
+_COUNTS_WRONGLY = ("zosbd2_request.c", "stats.write_bytes += ", "stats.write_bytes -= ")
 _DOES_NOT_BUILD = ("zosbd2_main.c", "/* Another line. */\n", "#error not yet\n")
 _BUILDS_AGAIN = ("zosbd2_main.c", "#error not yet\n", "")
 _HISTORY = (_HARMLESS, _HARMLESS, _DOES_NOT_BUILD, _BUILDS_AGAIN, _COUNTS_WRONGLY, _HARMLESS)

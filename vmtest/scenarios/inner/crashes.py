@@ -65,7 +65,7 @@ def forgetful(guest: Guest, vmtest_session: Session, tmp_path: Path) -> Iterator
     source = tmp_path / "kmod"
     shutil.copytree(TOP / "kmod", source)
     file = source / "zosbd2_server.c"
-    right, wrong = "zosbd2_blk_hand_on(dev, slot);", "slot->server = NULL;"
+    right, wrong = "zosbd2_request_hand_on(queue, slot);", "zosbd2_request_take_away(queue, slot);"
     text = file.read_text()
     assert text.count(right) == 1, "the source has changed: change this control too"
     file.write_text(text.replace(right, wrong))
