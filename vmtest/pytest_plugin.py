@@ -8,8 +8,10 @@ for a VM of another shape, ``@pytest.mark.kills_vm`` says that the VM cannot be 
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -298,7 +300,8 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     Done here, as junit.xml takes the report before pytest_exception_interact would see it. The
     report also gets what the results need to know of the test.
     """
-    report: pytest.TestReport = yield
+    with _without_collector():
+        report: pytest.TestReport = yield
     error = call.excinfo.value if call.excinfo else None
     if isinstance(error, VmtestError | KernelReported):
         report.longrepr = f"{type(error).__name__}: {error}{_place_in_test(item, call)}"
@@ -310,6 +313,23 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
         watched = item.stash.get(_WATCHED, None) if call.when == "teardown" else None
         evidence.attach(report, session.environment, watched)
     return report
+
+
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    """Keep the garbage collector from running.
+
+    pytest parses the source of what failed. If the collector runs meanwhile it can let another
+    thread do the same, and then CPython 3.11 fails with "AST constructor recursion depth mismatch"
+    (gh-106905), and pytest with it.
+    """
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
 
 
 def _place_in_test(item: pytest.Item, call: pytest.CallInfo[None]) -> str:

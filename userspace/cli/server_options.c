@@ -44,6 +44,8 @@ static enum exit_status take(const struct server_command *command,
 		return read_timeout(&options->wishes.timeout_seconds, optarg);
 	case OPTION_QUEUES:
 		return read_queues(&options->queues, optarg);
+	case OPTION_POLL_QUEUES:
+		return read_queues(&options->poll_queues, optarg);
 	case OPTION_PROTOCOL:
 		return read_protocol(&options->classic, optarg);
 	case OPTION_RECOVERY:
@@ -60,8 +62,9 @@ static enum exit_status check(const struct server_options *options)
 {
 	if (options->force && !options->destroy)
 		return report_usage("--force only goes with --destroy");
-	if (options->classic && options->queues > 1)
-		return report_usage("several --queues need --protocol=ring");
+	if (options->classic &&
+	    (options->queues > 1 || options->poll_queues))
+		return report_usage("several --queues and --poll-queues need --protocol=ring");
 	if (options->reattach && options->take_over)
 		return report_usage("--reattach is for a device without a server, --take-over for one that has one: give one of them");
 	return STATUS_OK;

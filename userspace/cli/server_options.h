@@ -13,7 +13,8 @@
 struct server_options {
 	struct wishes wishes;	/* size, time-out and recovery policy */
 	uint32_t threads;
-	uint32_t queues;	/* of a new device; 0 is the default */
+	uint32_t queues;	/* these two of a new device; 0 is the default */
+	uint32_t poll_queues;
 	bool classic;		/* not the ring protocol */
 	bool reattach;		/* to a device whose server died */
 	bool take_over;		/* from a living server */
@@ -26,6 +27,7 @@ enum {
 	OPTION_TIMEOUT = 256,
 	OPTION_RECOVERY,
 	OPTION_QUEUES,
+	OPTION_POLL_QUEUES,
 	OPTION_PROTOCOL,
 	OPTION_REATTACH,
 	OPTION_TAKE_OVER,
@@ -41,6 +43,7 @@ enum {
 	{ "timeout", required_argument, NULL, OPTION_TIMEOUT }, \
 	{ "recovery", required_argument, NULL, OPTION_RECOVERY }, \
 	{ "queues", required_argument, NULL, OPTION_QUEUES }, \
+	{ "poll-queues", required_argument, NULL, OPTION_POLL_QUEUES }, \
 	{ "protocol", required_argument, NULL, OPTION_PROTOCOL }, \
 	{ "reattach", no_argument, NULL, OPTION_REATTACH }, \
 	{ "take-over", no_argument, NULL, OPTION_TAKE_OVER }, \

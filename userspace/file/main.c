@@ -165,6 +165,7 @@ static enum exit_status serve_new(struct serving *serving,
 	params.name = options->name;
 	params.timeout_seconds = options->server.wishes.timeout_seconds;
 	params.queues = options->server.queues;
+	params.poll_queues = options->server.poll_queues;
 	params.recovery = options->server.wishes.recovery > 0 ?
 				  (uint32_t)options->server.wishes.recovery :
 				  ZOSBD2_RECOVER_WAIT;

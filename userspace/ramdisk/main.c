@@ -165,6 +165,7 @@ static enum exit_status create_and_serve(struct serving *serving,
 	params.size = size;
 	params.timeout_seconds = options->server.wishes.timeout_seconds;
 	params.queues = options->server.queues;
+	params.poll_queues = options->server.poll_queues;
 	if (options->server.wishes.recovery > 0)
 		params.recovery = (uint32_t)options->server.wishes.recovery;
 	error = zosbd2_create(serving->control, &params, &serving->handle);

@@ -15,6 +15,7 @@ static const char help[] =
 	"  -t, --threads=N        server threads, 1 to 256 (default: one a CPU, at most 4)\n"
 	"      --queues=N         hardware queues of a new device, 1 to 64 (default 1); each\n"
 	"                         has a server thread at least\n"
+	"      --poll-queues=N    queues for polled I/O besides, 1 to 64 (default none)\n"
 	"      --protocol=NAME    how to serve: ring (default, where the module has it), or\n"
 	"                         classic\n"
 	"      --timeout=SECONDS  a request that takes longer fails, 1 to 1200 (default 60)\n"

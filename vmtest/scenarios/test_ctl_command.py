@@ -117,6 +117,8 @@ WRONG_USAGES = [
     f"{RAMDISK} --recovery=perhaps",
     f"{RAMDISK} --queues=0",
     f"{RAMDISK} --queues=65",
+    f"{RAMDISK} --poll-queues=none",
+    f"{RAMDISK} --protocol=classic --poll-queues=1",
     f"{RAMDISK} --protocol=fast",
     f"{RAMDISK} --protocol=classic --queues=2",
     f"{RAMDISK} --reattach",

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: MIT
+"""Polled I/O: who submits a request ends it himself when it is answered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from vmtest.guest import Guest, Process
+
+NODE = "/dev/zosbd2ramdisk"
+
+
+@pytest.fixture
+def polled(guest: Guest, start_ramdisk: Callable[..., Process]) -> Iterator[Process]:
+    """A RAM disk with a queue for polled I/O."""
+    server = start_ramdisk("--size=64M", "--poll-queues=1")
+    assert guest.read("/sys/block/zosbd2ramdisk/queue/io_poll").strip() == "1"
+    yield server
+    guest.run("pkill", "fio", check=False)
+
+
+def _fio(seed: int, *options: str) -> list[str]:
+    return [
+        "fio", "--name=polled", f"--filename={NODE}", "--ioengine=io_uring", "--hipri=1",
+        "--direct=1", "--rw=randwrite", "--bs=4k", "--size=4M", f"--randseed={seed}", *options,
+    ]  # fmt: skip
+
+
+def _counter(guest: Guest, name: str) -> int:
+    return int(guest.read(f"/sys/block/zosbd2ramdisk/zosbd2/{name}"))
+
+
+@pytest.mark.parametrize("depth", [1, 16])
+def test_what_is_written_by_polled_io_is_read_by_it(
+    guest: Guest, polled: Process, depth: int, seed: int
+) -> None:
+    assert not polled.ended
+    guest.run(*_fio(seed, f"--iodepth={depth}", "--verify=crc32c"), timeout=180)
+    assert _counter(guest, "errors") == 0
+    assert _counter(guest, "in_flight") == 0
+
+
+def test_ordinary_io_goes_on_beside_it(guest: Guest, polled: Process, seed: int) -> None:
+    assert not polled.ended
+    with guest.start(*_fio(seed, "--iodepth=8", "--verify=crc32c", "--loops=2")) as load:
+        for _ in range(10):
+            guest.run("dd", f"if={NODE}", "of=/dev/null", "bs=1M", "count=8", "iflag=direct")
+        assert load.wait(180).status == 0
+    assert _counter(guest, "errors") == 0
+
+
+def test_a_forced_destroy_ends_it(guest: Guest, polled: Process, seed: int) -> None:
+    with guest.start(*_fio(seed, "--iodepth=16", "--time_based", "--runtime=60")) as load:
+        answered = "/sys/block/zosbd2ramdisk/zosbd2/write_bytes"
+        guest.wait_until("it runs", 60, "sh", "-c", f"[ $(cat {answered}) -gt 1000000 ]")
+        guest.run("zosbd2ctl", "destroy", "--force", "zosbd2ramdisk")
+        assert polled.wait(20).status == 0
+        assert load.wait(30).status != 0
