@@ -9,10 +9,14 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from zosbd2 import abi
+from zosbd2 import abi, ring_abi
 from zosbd2.control import pack_create
 
 ROOT = Path(__file__).resolve().parent.parent
+
+SHAPE = ["queues", "queue_depth", "physical_block_size", "max_io_bytes", "io_opt",
+         "max_discard_bytes", "discard_granularity", "reserved"]  # fmt: skip
+"""Of a device: fields of 4 bytes, one behind the other."""
 
 
 def field_offset(layout: struct.Struct, values: tuple[object, ...], index: int) -> int:
@@ -28,7 +32,7 @@ def field_offset(layout: struct.Struct, values: tuple[object, ...], index: int) 
 
 
 def signed(layout: struct.Struct, index: int) -> bool:
-    codes = [code for code in layout.format if code in "sIiQ"]
+    codes = [code for code in layout.format if code in "sIiHQ"]
     return codes[index] == "i"
 
 
@@ -49,11 +53,20 @@ def zeroes(layout: struct.Struct) -> tuple[object, ...]:
         pytest.param(abi.OPERATION_REQUEST, 16, [0, 8, 12], id="request packet"),
         pytest.param(abi.INFO, 16, [0, 4, 8], id="info"),
         pytest.param(
-            abi.EXTENDED_CREATE, 104, [0, 32, 40, 48, 52, 56, 60, 64, 68], id="extended create"
+            abi.EXTENDED_CREATE, 104, [0, 32, 40, *range(48, 100, 4)], id="extended create"
         ),
         pytest.param(
-            abi.EXTENDED_STATUS, 104, [0, 4, 8, 16, 24, 28, 32, 36, 40, 72], id="extended status"
+            abi.EXTENDED_STATUS,
+            104,
+            [0, 4, 8, 16, 24, 28, 32, 36, 40, *range(72, 104, 4)],
+            id="extended status",
         ),
+        pytest.param(
+            ring_abi.RING_ATTACH, 64, [0, 4, 8, 16, 20, 24, 28, 32, 36, 40], id="ring attach"
+        ),
+        pytest.param(ring_abi.RING, 128, [0, 4, 8, 12, 64, 68], id="ring"),
+        pytest.param(ring_abi.RING_REQUEST, 32, [0, 8, 12, 16, 18], id="ring request"),
+        pytest.param(ring_abi.RING_ANSWER, 32, [0, 4, 6, 8, 12, 16, 20, 24], id="ring answer"),
         pytest.param(abi.ATTACH, 32, [0, 4, 8, 16, 20], id="attach"),
         pytest.param(abi.RESIZE, 16, [0, 4, 8], id="resize"),
         pytest.param(abi.OPERATION_RESPONSE, 8, [0], id="response packet"),
@@ -160,8 +173,64 @@ def test_uapi_header_has_the_same_layouts(tmp_path: Path) -> None:
         "ZOSBD2_FEATURES_OF_SERVER": abi.SERVER_FEATURES.value,
         "ZOSBD2_RECOVERY_FAIL": abi.Recovery.FAIL.value,
         "ZOSBD2_ATTACH_TAKE_OVER": abi.ATTACH_TAKE_OVER,
+        "ZOSBD2_EXT_VERSION_SESSIONS": abi.EXTENSION_SESSIONS,
+        "ZOSBD2_EXT_VERSION_RINGS": abi.EXTENSION_RINGS,
+        "ZOSBD2_FEATURE_ROTATIONAL": abi.Feature.ROTATIONAL.value,
+        "ZOSBD2_MAX_QUEUES": abi.MAX_QUEUES,
+        "ZOSBD2_MAX_QUEUE_DEPTH": abi.MAX_QUEUE_DEPTH,
+        "ZOSBD2_MAX_IO_BYTES": abi.MAX_IO_BYTES,
+        "ZOSBD2_MAX_DISCARD_BYTES": abi.MAX_DISCARD_BYTES,
+        **_offsets("zosbd2_ext_create", SHAPE, first=68),
+        **_offsets("zosbd2_ext_status", SHAPE, first=72),
     }
-    lines = ["#include <stddef.h>", "#include <linux/zosbd2_ext.h>"]
+    assert_of_headers(checks, tmp_path)
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler")
+def test_ring_header_has_the_same_layouts(tmp_path: Path) -> None:
+    checks = {
+        "sizeof(struct zosbd2_ring)": ring_abi.RING.size,
+        "sizeof(struct zosbd2_ring_request)": ring_abi.RING_REQUEST.size,
+        "sizeof(struct zosbd2_ring_answer)": ring_abi.RING_ANSWER.size,
+        "sizeof(struct zosbd2_ring_attach)": ring_abi.RING_ATTACH.size,
+        **_offsets("zosbd2_ring", ["request_tail", "answer_head", "state", "reserved0"]),
+        **_offsets("zosbd2_ring", ["request_head", "answer_tail"], first=ring_abi.SERVER_OFFSET),
+        **_offsets("zosbd2_ring_request", ["length_bytes", "id"], first=8),
+        "offsetof(struct zosbd2_ring_request, operation)": 16,
+        "offsetof(struct zosbd2_ring_request, flags)": 18,
+        "offsetof(struct zosbd2_ring_answer, flags)": 4,
+        "offsetof(struct zosbd2_ring_answer, reserved)": 6,
+        **_offsets("zosbd2_ring_answer", ["error", "length_bytes", "offset", "reserved1"], first=8),
+        "offsetof(struct zosbd2_ring_answer, address)": 24,
+        "offsetof(struct zosbd2_ring_attach, features)": 8,
+        **_offsets(
+            "zosbd2_ring_attach",
+            ["timeout_ms", "queue", "entries", "requests_offset", "answers_offset", "map_bytes"],
+            first=16,
+        ),
+        "ZOSBD2_IOC_ATTACH_QUEUE": abi.ExtensionCall.ATTACH_QUEUE.value,
+        "ZOSBD2_IOC_ENTER": ring_abi.ENTER,
+        "ZOSBD2_ENTER_MAX_REQUESTS": ring_abi.ENTER_MAX_REQUESTS,
+        "ZOSBD2_ENTER_WAIT": ring_abi.ENTER_WAIT,
+        "ZOSBD2_RING_MAX_ENTRIES": ring_abi.MAX_ENTRIES,
+        **{f"ZOSBD2_RING_{each.name}": each.value for each in ring_abi.RingState},
+        **{f"ZOSBD2_RING_{each.name}": each.value for each in ring_abi.RingOperation},
+        "ZOSBD2_ANSWER_COPY": ring_abi.ANSWER_COPY,
+        "ZOSBD2_ANSWER_END": ring_abi.ANSWER_END,
+    }
+    assert_of_headers(checks, tmp_path)
+
+
+def _offsets(of: str, fields: list[str], first: int = 0) -> dict[str, int]:
+    """Where fields of 4 bytes lie that follow one another."""
+    return {
+        f"offsetof(struct {of}, {field})": first + 4 * index for index, field in enumerate(fields)
+    }
+
+
+def assert_of_headers(checks: dict[str, int], tmp_path: Path) -> None:
+    """Have the compiler compare expressions about the UAPI headers with numbers."""
+    lines = ["#include <stddef.h>", "#include <linux/zosbd2_ring.h>"]
     lines += [f'_Static_assert({left} == {right}, "{left}");' for left, right in checks.items()]
     source = tmp_path / "layouts.c"
     source.write_text("\n".join(lines) + "\n")

@@ -100,7 +100,6 @@ def test_a_server_that_knows_no_flush_is_refused(python: RemotePython) -> None:
     assert python.call(durability.a_handler_without_flush) == {
         "classic call": NOT_SUPPORTED,
         "handler": NOT_SUPPORTED,
-        "no session": NOT_SUPPORTED,
         "attach": NOT_SUPPORTED,
         "ping": "OK",
     }
@@ -183,14 +182,15 @@ def test_a_device_grows_while_open_and_shrinks_when_closed(python: RemotePython)
 def test_a_device_is_described(python: RemotePython) -> None:
     seen = python.call(features.described)
     assert seen == {
-        "version": 1,
-        "features": 31,
+        "version": 2,
+        "features": 63,
         "all": True,
         "name": "testdisk",
         "size": 16 * MIB,
         "timeout": 7,
         "segments": 12,
         "recovery": 1,
+        "shape": [512, 1, 32, 2048, MIB // 2, 8192, 4 * MIB, 1024],
         "servers": [0, 1, 0],
     }
 

@@ -19,12 +19,14 @@ With features it has a volatile cache, and methods for that (see :class:`Extende
 Control: :class:`Control` creates, destroys and describes devices.
 
 Low level: :class:`DeviceNode` or :class:`Session`, and :class:`Exchange`, fetch and answer
-one message at a time, in any order, rightly or wrongly; :func:`ioctl` makes any call with
-any memory.
+one message at a time, in any order, rightly or wrongly; :class:`Channel` does so over rings;
+:func:`ioctl` makes any call with any memory.
 """
 
 from .abi import SERVER_FEATURES, Feature, Operation, Recovery
-from .control import Control, DeviceDescription, DeviceStatus, ModuleInfo, pack_create
+from .channel import HAVE_RINGS, Arena, Channel
+from .control import Control, pack_create
+from .device import DeviceDescription, DeviceOptions, DeviceStatus, ModuleInfo
 from .endpoint import DeviceNode, Endpoint, Session
 from .errors import (
     DeviceBusy,
@@ -48,20 +50,25 @@ from .messages import (
     ShutdownWanted,
     Unknown,
 )
+from .ring_abi import RingOperation, RingState
 from .server import Server
 from .serving import reattached, served
 from .syscall import ioctl
 from .wake import WAKE_SIGNAL, install_wake_handler
 
 __all__ = [
+    "HAVE_RINGS",
     "SERVER_FEATURES",
     "WAKE_SIGNAL",
     "Answer",
+    "Arena",
+    "Channel",
     "Control",
     "DeviceBusy",
     "DeviceDescription",
     "DeviceGone",
     "DeviceNode",
+    "DeviceOptions",
     "DeviceStatus",
     "Endpoint",
     "Exchange",
@@ -80,6 +87,8 @@ __all__ = [
     "Recovery",
     "Request",
     "RightsMissing",
+    "RingOperation",
+    "RingState",
     "Segment",
     "Server",
     "Session",

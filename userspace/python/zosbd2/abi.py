@@ -48,6 +48,21 @@ class ExtensionCall(IntEnum):
     GET_STATUS = 0xC068BD02
     ATTACH = 0x4020BD03
     RESIZE = 0x4010BD04
+    ATTACH_QUEUE = 0xC040BD05
+
+
+EXTENSION_SESSIONS: Final = 1
+"""Version of the extension: features, recovery, sessions."""
+EXTENSION_RINGS: Final = 2
+"""And with queues, shapes of devices, and the ring protocol: see ring_abi."""
+
+MAX_QUEUES: Final = 64
+MAX_QUEUE_DEPTH: Final = 4096
+"""Requests under way at once in each queue."""
+MAX_IO_BYTES: Final = 16 << 20
+"""Data of one request of a device that was created for that."""
+MAX_DISCARD_BYTES: Final = 1 << 30
+"""That one discard, or one write of zeroes, covers."""
 
 
 class DeviceCall(IntEnum):
@@ -106,6 +121,8 @@ class Feature(IntFlag):
     """There are neither writes nor discards."""
     PARTITIONS = 1 << 4
     """It may have partitions; the table is read on BLKRRPART."""
+    ROTATIONAL = 1 << 5
+    """Seeks take time."""
 
 
 NO_FEATURES: Final = Feature(0)
@@ -145,12 +162,14 @@ max_segments_per_request, timeout_milliseconds, handle_id, device_name."""
 
 INFO: Final = struct.Struct("=IIQ")
 """out version, out max_devices, out features."""
-EXTENDED_CREATE: Final = struct.Struct("=32sQQIIIII36s")
+EXTENDED_CREATE: Final = struct.Struct("=32sQQIIIIIIIIIIII8s")
 """device_name, number_of_blocks, features, block_size, timeout_seconds, max_segments,
-recovery, out handle_id, reserved."""
-EXTENDED_STATUS: Final = struct.Struct("=IIQQIIII32s32s")
+recovery, out handle_id, queues, queue_depth, physical_block_size, max_io_bytes, io_opt,
+max_discard_bytes, discard_granularity, reserved."""
+EXTENDED_STATUS: Final = struct.Struct("=IIQQIIII32sIIIIIIII")
 """handle_id, out block_size, number_of_blocks, features, timeout_seconds, max_segments,
-recovery, servers, device_name, reserved."""
+recovery, servers, device_name, queues, queue_depth, physical_block_size, max_io_bytes,
+io_opt, max_discard_bytes, discard_granularity, reserved."""
 ATTACH: Final = struct.Struct("=IIQI12s")
 """handle_id, flags, features, timeout_ms, reserved."""
 RESIZE: Final = struct.Struct("=IIQ")

@@ -7,60 +7,23 @@ import contextlib
 import errno
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import TypeVar, Unpack
 
 from . import abi
 from .abi import NO_FEATURES, SERVER_FEATURES, ControlCall, ExtensionCall, Feature, Recovery
+from .channel import HAVE_RINGS, Channel, RingLayout
 from .descriptor import Descriptor
+from .device import DeviceDescription, DeviceOptions, DeviceStatus, ModuleInfo
 from .endpoint import Session
 from .errors import NoSuchDevice, error_for, open_error_for
+from .ring_abi import RING_ATTACH
 
 _RETRY_SECONDS = 0.02
+_TIMEOUT_SECONDS = 60
 
-
-class DeviceStatus(NamedTuple):
-    """What a device is like."""
-
-    handle: int
-    name: str
-    size: int
-    """Bytes."""
-    number_of_blocks: int
-    block_size: int
-    """Bytes."""
-    max_segments: int
-    """Per request."""
-    timeout_ms: int
-
-
-class DeviceDescription(NamedTuple):
-    """What a device is like, the extension included."""
-
-    handle: int
-    name: str
-    size: int
-    """Bytes."""
-    block_size: int
-    """Bytes."""
-    features: Feature
-    timeout_seconds: int
-    max_segments: int
-    """Per request."""
-    recovery: Recovery
-    servers: int
-    """Processes that serve it, and sessions that have not made a call yet."""
-
-
-class ModuleInfo(NamedTuple):
-    """What the module can do."""
-
-    version: int
-    """Of the extension."""
-    max_devices: int
-    features: Feature
-    """That devices can be created with."""
+_Endpoint = TypeVar("_Endpoint", Session, Channel)
 
 
 class Control(Descriptor):
@@ -82,42 +45,21 @@ class Control(Descriptor):
         """Ask the module for a sign of life."""
         self._checked(ControlCall.PING, None, "ping the module")
 
-    def create(
-        self,
-        name: str,
-        size: int,
-        *,
-        block_size: int = abi.BLOCK_SIZE,
-        timeout_seconds: int = 60,
-        max_segments: int = 0,
-        features: Feature = NO_FEATURES,
-        recovery: Recovery = Recovery.WAIT,
-    ) -> int:
+    def create(self, name: str, size: int, **options: Unpack[DeviceOptions]) -> int:
         """Create a device of *size* bytes and return its handle.
 
-        Raises NameTaken; ERANGE for a size or time-out, EINVAL for a name, block size or
+        Raises NameTaken; ERANGE for a size or time-out, EINVAL for a name, another option or
         mixture of features that cannot be, or for one device too many; EOPNOTSUPP for
         features that info() does not name.
         """
-        blocks = _blocks(size, block_size)
-        if features or recovery is not Recovery.WAIT:
-            buffer = bytearray(
-                abi.EXTENDED_CREATE.pack(
-                    abi.name_field(name),
-                    blocks,
-                    features,
-                    block_size,
-                    timeout_seconds,
-                    max_segments,
-                    recovery,
-                    0,
-                    b"",
-                )
-            )
+        blocks = _blocks(size, options.get("block_size") or abi.BLOCK_SIZE)
+        if not _is_classic(options):
+            buffer = _pack_extended_create(name, blocks, options)
             self._checked(ExtensionCall.CREATE, buffer, f"create {name}")
             extended: int = abi.EXTENDED_CREATE.unpack(buffer)[7]
             return extended
-        buffer = pack_create(name, block_size, blocks, timeout_seconds, max_segments)
+        timeout = options.get("timeout_seconds", _TIMEOUT_SECONDS)
+        buffer = pack_create(name, abi.BLOCK_SIZE, blocks, timeout, options.get("max_segments", 0))
         self._checked(ControlCall.CREATE_DEVICE, buffer, f"create {name}")
         handle: int = abi.CREATE.unpack(buffer)[6]
         return handle
@@ -187,11 +129,13 @@ class Control(Descriptor):
 
     def describe(self, handle: int) -> DeviceDescription:
         """Describe a device, the extension included.  Raises NoSuchDevice."""
-        buffer = bytearray(abi.EXTENDED_STATUS.pack(handle, 0, 0, 0, 0, 0, 0, 0, b"", b""))
+        buffer = bytearray(abi.EXTENDED_STATUS.size)
+        buffer[:4] = handle.to_bytes(4, "little")
         self._checked(ExtensionCall.GET_STATUS, buffer, f"look at device {handle}")
-        own, block_size, blocks, features, timeout, segments, recovery, servers, name, _ = (
+        own, block_size, blocks, features, timeout, segments, recovery, servers, name, *shape = (
             abi.EXTENDED_STATUS.unpack(buffer)
         )
+        queues, depth, physical_block_size, max_io, io_opt, max_discard, granularity, _ = shape
         return DeviceDescription(
             handle=own,
             name=abi.name_from_field(name),
@@ -202,6 +146,13 @@ class Control(Descriptor):
             max_segments=segments,
             recovery=Recovery(recovery),
             servers=servers,
+            queues=queues,
+            queue_depth=depth,
+            physical_block_size=physical_block_size,
+            max_io_bytes=max_io,
+            io_opt=io_opt,
+            max_discard_bytes=max_discard,
+            discard_granularity=granularity,
         )
 
     def resize(self, handle: int, size: int, *, patience: float = 3.0) -> None:
@@ -211,7 +162,8 @@ class Control(Descriptor):
         nobody but its servers has it open: EBUSY is tried again for *patience* seconds,
         as udev opens each device for a moment.  Raises DeviceBusy, NoSuchDevice, ERANGE.
         """
-        buffer = bytearray(abi.RESIZE.pack(handle, 0, _blocks(size, abi.BLOCK_SIZE)))
+        blocks = _blocks(size, self.describe(handle).block_size)
+        buffer = bytearray(abi.RESIZE.pack(handle, 0, blocks))
         what = f"resize device {handle} to {size} bytes"
         hint = "unmount it and end what has it open before it shrinks"
         self._patiently(ExtensionCall.RESIZE, buffer, what, patience, {errno.EBUSY: hint})
@@ -230,22 +182,50 @@ class Control(Descriptor):
         *take_over* the other servers hand in what they have first, and get no more.
 
         Raises NoSuchDevice; EOPNOTSUPP if the device has a feature that is not among
-        *features*; ETIMEDOUT if the other servers did not hand in everything within
-        *timeout_ms*: then they go on as before.
+        *features*, or is served by channels only; ETIMEDOUT if the other servers did not
+        hand in everything within *timeout_ms*: then they go on as before.
         """
-        path = Path("/dev") / self.describe(handle).name
-        what = f"take {path} over" if take_over else f"attach to {path}"
-        deadline = time.monotonic() + timeout_ms / 1000
-        flags = abi.ATTACH_TAKE_OVER if take_over else 0
-        left = timeout_ms
-        while True:
+
+        def attach(flags: int, left: int) -> Session:
             buffer = bytearray(abi.ATTACH.pack(handle, flags, features, left, b""))
-            try:
-                return Session(self.call(ExtensionCall.ATTACH, buffer), path)
-            except InterruptedError:
-                left = max(int((deadline - time.monotonic()) * 1000), 0)
-            except OSError as error:
-                raise error_for(error.errno or errno.EIO, what) from error
+            return Session(self.call(ExtensionCall.ATTACH, buffer), path)
+
+        path = self._path_of(handle)
+        return _attached(attach, path, take_over, timeout_ms)
+
+    def attach_queue(
+        self,
+        handle: int,
+        queue: int = 0,
+        *,
+        features: Feature = SERVER_FEATURES,
+        take_over: bool = False,
+        timeout_ms: int = 5000,
+        entries: int = 0,
+    ) -> Channel:
+        """Open a channel to a queue of a device, as attach() does a session.
+
+        *entries* is how many each of its rings has, a power of two; 0 leaves it to the
+        module.  Raises what attach() does, and EINVAL for a queue that there is not.
+        """
+
+        def attach(flags: int, left: int) -> Channel:
+            buffer = bytearray(
+                RING_ATTACH.pack(handle, flags, features, left, queue, entries, *(0, 0, 0), b"")
+            )
+            fd = self.call(ExtensionCall.ATTACH_QUEUE, buffer)
+            *_, made, requests, answers, size, _ = RING_ATTACH.unpack(buffer)
+            return Channel(fd, path, RingLayout(made, requests, answers, size))
+
+        path = self._path_of(handle)
+        return _attached(attach, path, take_over, timeout_ms)
+
+    def has_rings(self) -> bool:
+        """Whether module and Python can serve over rings."""
+        return HAVE_RINGS and self.info().version >= abi.EXTENSION_RINGS
+
+    def _path_of(self, handle: int) -> Path:
+        return Path("/dev") / self.describe(handle).name
 
     def _checked(
         self,
@@ -281,6 +261,54 @@ class Control(Descriptor):
                 if error.errno != errno.EBUSY or time.monotonic() >= deadline:
                     raise
             time.sleep(_RETRY_SECONDS)
+
+
+def _attached(
+    attach: Callable[[int, int], _Endpoint], path: Path, take_over: bool, timeout_ms: int
+) -> _Endpoint:
+    """Call *attach* with flags and milliseconds, again after a signal."""
+    flags = abi.ATTACH_TAKE_OVER if take_over else 0
+    deadline = time.monotonic() + timeout_ms / 1000
+    left = timeout_ms
+    while True:
+        try:
+            return attach(flags, left)
+        except InterruptedError:
+            left = max(int((deadline - time.monotonic()) * 1000), 0)
+        except OSError as error:
+            what = f"take {path} over" if take_over else f"attach to {path}"
+            raise error_for(error.errno or errno.EIO, what) from error
+
+
+def _is_classic(options: DeviceOptions) -> bool:
+    """Whether the classic call can make such a device."""
+    others = {**options, "timeout_seconds": 0, "max_segments": 0}
+    if others.get("block_size") == abi.BLOCK_SIZE:
+        del others["block_size"]
+    return not any(others.values())
+
+
+def _pack_extended_create(name: str, blocks: int, options: DeviceOptions) -> bytearray:
+    return bytearray(
+        abi.EXTENDED_CREATE.pack(
+            abi.name_field(name),
+            blocks,
+            options.get("features", NO_FEATURES),
+            options.get("block_size") or abi.BLOCK_SIZE,
+            options.get("timeout_seconds", _TIMEOUT_SECONDS),
+            options.get("max_segments", 0),
+            options.get("recovery", Recovery.WAIT),
+            0,
+            options.get("queues", 0),
+            options.get("queue_depth", 0),
+            options.get("physical_block_size", 0),
+            options.get("max_io_bytes", 0),
+            options.get("io_opt", 0),
+            options.get("max_discard_bytes", 0),
+            options.get("discard_granularity", 0),
+            b"",
+        )
+    )
 
 
 def _blocks(size: int, block_size: int) -> int:

@@ -265,6 +265,13 @@ def described() -> dict[str, object]:
             recovery=zosbd2.Recovery.FAIL,
             timeout_seconds=7,
             max_segments=12,
+            block_size=512,
+            queue_depth=32,
+            physical_block_size=2048,
+            max_io_bytes=MIB // 2,
+            io_opt=8192,
+            max_discard_bytes=4 * MIB,
+            discard_granularity=1024,
         )
         try:
             unserved = control.describe(handle)
@@ -279,6 +286,7 @@ def described() -> dict[str, object]:
                 "timeout": unserved.timeout_seconds,
                 "segments": unserved.max_segments,
                 "recovery": int(unserved.recovery),
+                "shape": [unserved.block_size, *unserved[unserved._fields.index("queues") :]],
                 "servers": [unserved.servers, served, control.describe(handle).servers],
             }
         finally:
@@ -288,21 +296,21 @@ def described() -> dict[str, object]:
 def refused_creates() -> dict[str, str]:
     """Creates that differ from a right one in one field."""
     wrong: dict[str, dict[int, object]] = {
-        "unknown feature": {2: 1 << 5},
+        "unknown feature": {2: 1 << 6},
         "feature of the last bit": {2: 1 << 63},
         "FUA without FLUSH": {2: int(Feature.FUA)},
-        "block size": {3: 512},
+        "block size": {3: 256},
         "no time-out": {4: 0},
         "segments": {5: 257},
         "recovery": {6: 2},
-        "reserved": {8: b"\0" * 35 + b"\1"},
+        "reserved": {15: b"\0" * 7 + b"\1"},
         "too small": {1: 1023},
         "too large": {1: abi.MAX_BLOCKS + 1},
         "no name": {0: b""},
         "name with a slash": {0: b"a/b"},
         "name without end": {0: b"x" * 32},
     }
-    right = [b"testdisk", SIZE // BLOCK, 0, BLOCK, 60, 0, 0, 0, b""]
+    right = [b"testdisk", SIZE // BLOCK, 0, BLOCK, 60, *(0,) * 10, b""]
     with zosbd2.Control() as control:
         found = {}
         for name, fields in wrong.items():
@@ -330,7 +338,7 @@ def refused_calls() -> dict[str, str]:
             "resize, small": resize(handle, 0, 1023),
             "resize, large": resize(handle, 0, abi.MAX_BLOCKS + 1),
             "resize, nothing": resize(handle + 1, 0, 2048),
-            "status, nothing": status(handle + 1, 0, 0, 0, 0, 0, 0, 0, b"", b""),
+            "status, nothing": status(handle + 1, *(0,) * 7, b"", *(0,) * 8),
             "session, unknown call": outcome(partial(server.node.call, 59)),
             "unknown call": outcome(partial(control.call, 0x4010BD05, bytearray(16))),
         }
