@@ -9,7 +9,7 @@ import pytest
 import zosbd2
 from zosbd2 import Feature, Operation
 from zosbd2.abi import REQUEST_FUA, REQUEST_NO_UNMAP
-from zosbd2.handler import carry_out
+from zosbd2.handler import Calls, carry_out
 
 
 class Classic:
@@ -50,7 +50,7 @@ def calls_of(handler: Classic, operation: Operation, flags: int = 0) -> list[tup
         segments=() if is_flush else (zosbd2.Segment(8, 4),),
         flags=flags,
     )
-    carry_out(handler, request, memoryview(bytearray(b"datamore")))
+    carry_out(Calls(handler), request, memoryview(bytearray(b"datamore")))
     return handler.calls
 
 

@@ -18,6 +18,9 @@ With features it has a volatile cache, and methods for that (see :class:`Extende
 
 Control: :class:`Control` creates, destroys and describes devices.
 
+Devices are served over rings where the module has them, and else by the classic protocol;
+``protocol="classic"`` or ``"ring"`` insists on one.
+
 Low level: :class:`DeviceNode` or :class:`Session`, and :class:`Exchange`, fetch and answer
 one message at a time, in any order, rightly or wrongly; :class:`Channel` does so over rings;
 :func:`ioctl` makes any call with any memory.
@@ -51,7 +54,7 @@ from .messages import (
     Unknown,
 )
 from .ring_abi import RingOperation, RingState
-from .server import Server
+from .server import Server, WireProtocol
 from .serving import reattached, served
 from .syscall import ioctl
 from .wake import WAKE_SIGNAL, install_wake_handler
@@ -94,6 +97,7 @@ __all__ = [
     "Session",
     "ShutdownWanted",
     "Unknown",
+    "WireProtocol",
     "Zosbd2Error",
     "features_of",
     "install_wake_handler",

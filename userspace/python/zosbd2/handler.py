@@ -61,33 +61,42 @@ def features_of(handler: Handler) -> Feature:
     return found
 
 
-def carry_out(handler: Handler, request: Request, data: memoryview) -> None:
-    """Have *handler* do what *request* wants; *data* is what it reads into or writes."""
+class Calls:
+    """The methods of a handler, looked up once; those that it lacks raise EIO."""
+
+    def __init__(self, handler: Handler) -> None:
+        self.read = handler.read
+        self.write = handler.write
+        self.discard = handler.discard
+        self.flush: Callable[[], Any] = _optional(handler, "flush")
+        self.write_zeroes: Callable[[int, int, bool], Any] = _optional(handler, "write_zeroes")
+        self.write_durably: Callable[[int, memoryview], Any] = (
+            _method(handler, "write_durably") or self._write_and_flush
+        )
+
+    def _write_and_flush(self, offset: int, data: memoryview) -> None:
+        self.write(offset, data)
+        self.flush()
+
+
+def carry_out(calls: Calls, request: Request, data: memoryview) -> None:
+    """Do what *request* wants; *data* is what it reads into or writes."""
     start, length = request.offset, request.total_length
     match request.operation:
         case Operation.READ_REQUEST:
-            handler.read(start, data[:length])
+            calls.read(start, data[:length])
         case Operation.WRITE_REQUEST if request.fua:
-            _write_durably(handler, start, data[:length].toreadonly())
+            calls.write_durably(start, data[:length].toreadonly())
         case Operation.WRITE_REQUEST:
-            handler.write(start, data[:length].toreadonly())
+            calls.write(start, data[:length].toreadonly())
         case Operation.DISCARD_REQUEST:
-            handler.discard(start, length)
+            calls.discard(start, length)
         case Operation.FLUSH_REQUEST:
-            _needed(handler, "flush")()
+            calls.flush()
         case Operation.WRITE_ZEROES_REQUEST:
-            _needed(handler, "write_zeroes")(start, length, request.no_unmap)
+            calls.write_zeroes(start, length, request.no_unmap)
         case other:
             raise OSError(errno.EIO, f"a request that is none: {other.name}")
-
-
-def _write_durably(handler: Handler, offset: int, data: memoryview) -> None:
-    durably = _method(handler, "write_durably")
-    if durably:
-        durably(offset, data)
-    else:
-        handler.write(offset, data)
-        _needed(handler, "flush")()
 
 
 def _method(handler: Handler, name: str) -> Callable[..., Any] | None:
@@ -95,9 +104,9 @@ def _method(handler: Handler, name: str) -> Callable[..., Any] | None:
     return found
 
 
-def _needed(handler: Handler, name: str) -> Callable[..., Any]:
-    found = _method(handler, name)
-    if found is None:
+def _optional(handler: Handler, name: str) -> Callable[..., Any]:
+    def refuse(*_arguments: object) -> None:
         # Not EOPNOTSUPP: an fsync whose flush ends with that succeeds.
         raise OSError(errno.EIO, f"{type(handler).__name__} has no method {name}")
-    return found
+
+    return _method(handler, name) or refuse

@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from typing import Unpack
 
-from .abi import NO_FEATURES, SERVER_FEATURES, Feature, Recovery
 from .control import Control
+from .device import DeviceOptions
 from .errors import NoSuchDevice
 from .handler import Handler, features_of
-from .server import Server
+from .server import Server, WireProtocol, chosen_protocol
 
 
 @contextlib.contextmanager
@@ -20,29 +21,22 @@ def served(
     handler: Handler,
     *,
     threads: int = 1,
-    timeout_seconds: int = 60,
-    features: Feature = NO_FEATURES,
-    recovery: Recovery = Recovery.WAIT,
+    protocol: WireProtocol | None = None,
+    **options: Unpack[DeviceOptions],
 ) -> Iterator[Server]:
     """Create a device, serve it, and destroy it by force at the end if it is still there.
 
-    With features of a server, or a recovery of its own, it is served through a session,
-    otherwise through its block device.  At the end a device that somebody took over is his.
+    *threads* and *protocol* are as in Server, *options* as in Control.create().  At the end
+    a device that somebody took over is his.
     """
     with Control() as control:
-        handle = control.create(
-            name, size, timeout_seconds=timeout_seconds, features=features, recovery=recovery
-        )
+        handle = control.create(name, size, **options)
         with contextlib.ExitStack() as undo:
             # Undone in reverse order.  The device goes before its server: closing the
             # device would otherwise wait for write-back that nobody serves any more.
             unserved = undo.enter_context(contextlib.ExitStack())
             unserved.callback(_destroy_if_there, control, handle)  # no server came about
-            session = None
-            if features & SERVER_FEATURES or recovery is not Recovery.WAIT:
-                session = control.attach(handle, features=features_of(handler))
-                unserved.enter_context(session)
-            server = Server(control, handle, handler, threads=threads, session=session)
+            server = Server(control, handle, handler, threads=threads, protocol=protocol)
             unserved.pop_all()
             undo.enter_context(server)
             undo.callback(_destroy_unless_taken_over, control, handle, server)
@@ -55,20 +49,38 @@ def reattached(
     handler: Handler,
     *,
     threads: int = 1,
+    protocol: WireProtocol | None = None,
     take_over: bool = False,
     timeout_ms: int = 5000,
 ) -> Iterator[Server]:
-    """Serve a device that exists, through a session; at the end stop, and leave it alone.
+    """Serve a device that exists; at the end stop, and leave it alone.
 
-    *take_over* and *timeout_ms* are as in Control.attach(), and so are the errors.
+    The arguments are as in Server, and so are the errors.
     """
-    with Control() as control:
+    with Control() as control, contextlib.ExitStack() as undo:
         handle = control.lookup(name)
-        session = control.attach(
-            handle, features=features_of(handler), take_over=take_over, timeout_ms=timeout_ms
+        session = None
+        if chosen_protocol(control, protocol) == "classic":
+            # Not the block device: closing it would wait for write-back that nobody serves.
+            session = undo.enter_context(
+                control.attach(
+                    handle,
+                    features=features_of(handler),
+                    take_over=take_over,
+                    timeout_ms=timeout_ms,
+                )
+            )
+        server = Server(
+            control,
+            handle,
+            handler,
+            threads=threads,
+            protocol=protocol,
+            session=session,
+            take_over=take_over,
+            timeout_ms=timeout_ms,
         )
-        with session, Server(control, handle, handler, threads=threads, session=session) as server:
-            yield server
+        yield undo.enter_context(server)
 
 
 def _destroy_if_there(control: Control, handle: int) -> None:

@@ -266,9 +266,6 @@ def a_handler_without_flush() -> dict[str, object]:
             return {
                 "classic call": outcome(partial(by_hand.call, timeout=_SHORT)),
                 "handler": outcome(partial(zosbd2.Server, control, server.handle, Store(SIZE))),
-                "no session": outcome(
-                    partial(zosbd2.Server, control, server.handle, Caching(SIZE))
-                ),
                 "attach": outcome(partial(control.attach, server.handle, features=NO_FEATURES)),
                 "ping": outcome(node.ping),
             }
