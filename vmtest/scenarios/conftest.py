@@ -4,15 +4,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import get_args
 
 import pytest
+from zosbd2 import WireProtocol
 
 from vmtest import build
 from vmtest.guest import Guest, Process, mounted
 from vmtest.kmodule import KernelModule
 from vmtest.pytest_plugin import Session
 from vmtest.remote_python import RemotePython
-from vmtest.scenarios.equipment import Equipment, guest_python, install
+from vmtest.scenarios.equipment import Equipment, ServerPython, guest_python, install
 from vmtest.vm import VM
 
 RAMDISK = "/dev/zosbd2ramdisk"
@@ -69,17 +71,35 @@ def equipment(built_module: build.Built, built_userspace: build.Built) -> Equipm
     return Equipment(built_module, built_userspace)
 
 
+@pytest.fixture(params=get_args(WireProtocol))
+def protocol(request: pytest.FixtureRequest) -> WireProtocol:
+    """How servers and the module talk. Tests that use it run once for each way.
+
+    A file whose tests have nothing to do with that overrides it.
+    """
+    chosen: WireProtocol = request.param
+    return chosen
+
+
+@pytest.fixture
+def servers(python: RemotePython, protocol: WireProtocol) -> ServerPython:
+    """Functions of ``guestlib`` that serve, in each protocol."""
+    return ServerPython(python, protocol)
+
+
 @pytest.fixture
 def start_ramdisk(
     vm: VM,
     module: KernelModule,  # noqa: ARG001 - it is to be loaded, no more
     programs: str,
+    protocol: WireProtocol,
 ) -> Iterator[Callable[..., Process]]:
     """Starts zosbd2_sample_ramdisk with options and waits until it serves; ends all of them."""
     started: list[Process] = []
 
     def start(*options: str) -> Process:
-        process = vm.guest.start(f"{programs}/zosbd2_sample_ramdisk", *options)
+        command = [f"{programs}/zosbd2_sample_ramdisk", f"--protocol={protocol}", *options]
+        process = vm.guest.start(*command)
         started.append(process)
         process.wait_for("ready:")
         return process

@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
+
+from zosbd2 import WireProtocol
 
 from vmtest.build import Built
 from vmtest.guest import Guest
@@ -14,6 +17,20 @@ from vmtest.images import TOP
 from vmtest.kmodule import KernelModule
 from vmtest.remote_python import RemotePython, remote_python
 from vmtest.vm import VM
+
+R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class ServerPython:
+    """Functions of ``guestlib`` that serve, and take as their first argument how."""
+
+    python: RemotePython
+    protocol: WireProtocol
+
+    def call(self, function: Callable[..., R], *args: object, timeout: float = 60.0) -> R:
+        """As RemotePython.call(), with the protocol before ``args``."""
+        return self.python.call(function, self.protocol, *args, timeout=timeout)
 
 
 @dataclass(frozen=True)

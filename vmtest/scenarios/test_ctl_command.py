@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable
 
 import pytest
+from zosbd2 import WireProtocol
 
 from vmtest.guest import Guest, Process
 from vmtest.kmodule import KernelModule
@@ -16,6 +17,12 @@ OK, USAGE, BUSY, NO_DEVICE, NO_MODULE, NO_RIGHTS, NAME_TAKEN = 0, 2, 3, 4, 5, 6,
 MIB = 1 << 20
 
 Start = Callable[..., Process]
+
+
+@pytest.fixture
+def protocol() -> WireProtocol:
+    """What is tested here does not depend on it."""
+    return "ring"
 
 
 @pytest.fixture

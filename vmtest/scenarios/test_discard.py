@@ -13,6 +13,8 @@ from vmtest.remote_python import RemotePython
 from vmtest.scenarios.conftest import RAMDISK
 from vmtest.scenarios.guestlib import discards
 
+from .equipment import ServerPython
+
 BLOCK = 4096
 MIB = 1 << 20
 QUEUE = "/sys/block/zosbd2ramdisk/queue"
@@ -115,10 +117,10 @@ def test_the_queue_tells_the_limits(guest: Guest, disk: str) -> None:
 
 
 def test_a_long_discard_comes_in_requests_within_the_limit(
-    python: RemotePython, module: KernelModule
+    servers: ServerPython, module: KernelModule
 ) -> None:
     assert module.loaded
-    pieces = python.call(discards.requests_for, 3 * BLOCK, 300 * MIB)
+    pieces = servers.call(discards.requests_for, 3 * BLOCK, 300 * MIB)
     assert max(length for _, length in pieces) == 128 * MIB
     assert all(offset % BLOCK == 0 and length % BLOCK == 0 for offset, length in pieces)
 

@@ -8,6 +8,7 @@ from zosbd2 import Feature
 
 from vmtest.remote_python import RemotePython
 
+from .equipment import ServerPython
 from .guestlib import durability, features
 
 pytestmark = pytest.mark.usefixtures("module")
@@ -17,50 +18,50 @@ NOT_SUPPORTED = "ENOTSUP"
 """Python's name for EOPNOTSUPP."""
 
 
-def test_fsync_on_ext4_returns_when_its_flush_was_answered(python: RemotePython) -> None:
-    held = python.call(durability.fsync_on_ext4_waits_for_its_flush)
+def test_fsync_on_ext4_returns_when_its_flush_was_answered(servers: ServerPython) -> None:
+    held = servers.call(durability.fsync_on_ext4_waits_for_its_flush)
     assert held == {"waits": True, "then": None}
 
 
-def test_fsync_on_ext4_fails_when_its_flush_does(python: RemotePython) -> None:
-    assert python.call(durability.fsync_on_ext4_fails_with_its_flush) == ["OK", "EIO", "OK"]
+def test_fsync_on_ext4_fails_when_its_flush_does(servers: ServerPython) -> None:
+    assert servers.call(durability.fsync_on_ext4_fails_with_its_flush) == ["OK", "EIO", "OK"]
 
 
-def test_fsync_tells_the_error_of_a_flush(python: RemotePython) -> None:
+def test_fsync_tells_the_error_of_a_flush(servers: ServerPython) -> None:
     errors = [-5, -28, -1, 0]
-    seen = python.call(durability.fsync_when_a_flush_is_answered_with, errors)
+    seen = servers.call(durability.fsync_when_a_flush_is_answered_with, errors)
     assert seen == ["EIO", "ENOSPC", "EIO", "OK"]
 
 
-def test_fsync_fails_when_its_flush_is_answered_with_eopnotsupp(python: RemotePython) -> None:
-    assert python.call(durability.fsync_when_a_flush_is_answered_with, [-95]) != ["OK"]
+def test_fsync_fails_when_its_flush_is_answered_with_eopnotsupp(servers: ServerPython) -> None:
+    assert servers.call(durability.fsync_when_a_flush_is_answered_with, [-95]) != ["OK"]
 
 
-def test_a_durable_write_comes_as_fua(python: RemotePython) -> None:
+def test_a_durable_write_comes_as_fua(servers: ServerPython) -> None:
     # O_DSYNC on a block device flushes as well.
-    assert python.call(durability.durable_write, int(Feature.FLUSH | Feature.FUA)) == {
+    assert servers.call(durability.durable_write, int(Feature.FLUSH | Feature.FUA)) == {
         "write_cache": "write back",
         "fua": "1",
         "requests": ["write 0+4096 fua", "flush"],
     }
 
 
-def test_without_fua_a_durable_write_comes_as_write_and_flush(python: RemotePython) -> None:
-    seen = python.call(durability.durable_write, int(Feature.FLUSH))
+def test_without_fua_a_durable_write_comes_as_write_and_flush(servers: ServerPython) -> None:
+    seen = servers.call(durability.durable_write, int(Feature.FLUSH))
     assert (seen["write_cache"], seen["fua"]) == ("write back", "0")
     assert seen["requests"] == ["write 0+4096", "flush", "flush"]
 
 
-def test_a_device_without_cache_gets_neither(python: RemotePython) -> None:
+def test_a_device_without_cache_gets_neither(servers: ServerPython) -> None:
     for seen in (
-        python.call(durability.durable_write, 0),
-        python.call(durability.fsync_of_a_write, 0),
+        servers.call(durability.durable_write, 0),
+        servers.call(durability.fsync_of_a_write, 0),
     ):
         assert seen == {"write_cache": "write through", "fua": "0", "requests": ["write 0+4096"]}
 
 
-def test_fsync_comes_behind_the_write(python: RemotePython) -> None:
-    seen = python.call(durability.fsync_of_a_write, int(Feature.FLUSH | Feature.FUA))
+def test_fsync_comes_behind_the_write(servers: ServerPython) -> None:
+    seen = servers.call(durability.fsync_of_a_write, int(Feature.FLUSH | Feature.FUA))
     assert seen["requests"] == ["write 0+4096", "flush"]
 
 
@@ -69,26 +70,26 @@ def test_fsync_comes_behind_the_write(python: RemotePython) -> None:
     [(True, ["write_durably", "flush"]), (False, ["write", "flush", "flush"])],
 )
 def test_a_handler_gets_durable_writes(
-    python: RemotePython, has_method: bool, calls: list[str]
+    servers: ServerPython, has_method: bool, calls: list[str]
 ) -> None:
-    assert python.call(durability.handler_of_durable_writes, has_method) == calls
+    assert servers.call(durability.handler_of_durable_writes, has_method) == calls
 
 
-def test_the_flush_of_a_write_waits_for_its_answer(python: RemotePython) -> None:
-    seen = python.call(durability.flush_behind_a_write)
+def test_the_flush_of_a_write_waits_for_its_answer(servers: ServerPython) -> None:
+    seen = servers.call(durability.flush_behind_a_write)
     assert [what for what, held in seen.items() if not held] == []
 
 
-def test_reads_and_writes_pass_a_flush(python: RemotePython) -> None:
-    assert python.call(durability.io_beside_a_flush) == {
+def test_reads_and_writes_pass_a_flush(servers: ServerPython) -> None:
+    assert servers.call(durability.io_beside_a_flush) == {
         "written": 4096,
         "read": True,
         "flush waits": True,
     }
 
 
-def test_a_flush_is_fetched_after_the_writes_that_it_covers(python: RemotePython) -> None:
-    assert python.call(durability.flushes_cover_acknowledged_writes, 40) == []
+def test_a_flush_is_fetched_after_the_writes_that_it_covers(servers: ServerPython) -> None:
+    assert servers.call(durability.flushes_cover_acknowledged_writes, 40) == []
 
 
 def test_wrong_answers_to_flush_and_write_are_refused(python: RemotePython) -> None:
@@ -105,17 +106,17 @@ def test_a_server_that_knows_no_flush_is_refused(python: RemotePython) -> None:
     }
 
 
-def test_writes_of_zeroes_say_whether_to_keep_the_space(python: RemotePython) -> None:
+def test_writes_of_zeroes_say_whether_to_keep_the_space(servers: ServerPython) -> None:
     kept = ["OK", f"write_zeroes {MIB}+{MIB} no_unmap"]
-    assert python.call(features.writes_of_zeroes, int(Feature.WRITE_ZEROES)) == {
+    assert servers.call(features.writes_of_zeroes, int(Feature.WRITE_ZEROES)) == {
         "BLKZEROOUT": kept,
         "ZERO_RANGE": kept,
         "PUNCH_HOLE": ["OK", f"write_zeroes {MIB}+{MIB}"],
     }
 
 
-def test_without_the_feature_zeroes_are_written(python: RemotePython) -> None:
-    seen = python.call(features.writes_of_zeroes, 0)
+def test_without_the_feature_zeroes_are_written(servers: ServerPython) -> None:
+    seen = servers.call(features.writes_of_zeroes, 0)
     written = ["OK", f"write {MIB}+{MIB}"]
     assert (seen["BLKZEROOUT"], seen["ZERO_RANGE"]) == (written, written)
     assert seen["PUNCH_HOLE"] == [NOT_SUPPORTED]
@@ -125,13 +126,13 @@ def test_wrong_answers_to_a_write_of_zeroes_are_refused(python: RemotePython) ->
     assert python.call(features.wrong_answers_to_write_zeroes) == ["EINVAL"] * 5 + ["OK"]
 
 
-def test_zeroes_that_a_server_cannot_write_are_sent(python: RemotePython) -> None:
-    seen = python.call(features.zeroes_that_the_server_cannot_write)
+def test_zeroes_that_a_server_cannot_write_are_sent(servers: ServerPython) -> None:
+    seen = servers.call(features.zeroes_that_the_server_cannot_write)
     assert seen == {"outcome": "OK", "zeroed": True}
 
 
-def test_a_read_only_device_refuses_writes(python: RemotePython) -> None:
-    assert python.call(features.read_only) == {
+def test_a_read_only_device_refuses_writes(servers: ServerPython) -> None:
+    assert servers.call(features.read_only) == {
         "write": "EPERM",
         "discard": NOT_SUPPORTED,
         "zero": "EPERM",
@@ -143,8 +144,8 @@ def test_a_read_only_device_refuses_writes(python: RemotePython) -> None:
     }
 
 
-def test_partitions_come_when_the_table_is_read(python: RemotePython) -> None:
-    assert python.call(features.partitions, int(Feature.PARTITIONS)) == {
+def test_partitions_come_when_the_table_is_read(servers: ServerPython) -> None:
+    assert servers.call(features.partitions, int(Feature.PARTITIONS)) == {
         "before": False,
         "BLKRRPART": "OK",
         "after": True,
@@ -155,18 +156,18 @@ def test_partitions_come_when_the_table_is_read(python: RemotePython) -> None:
     }
 
 
-def test_without_the_feature_there_are_no_partitions(python: RemotePython) -> None:
-    seen = python.call(features.partitions, 0)
+def test_without_the_feature_there_are_no_partitions(servers: ServerPython) -> None:
+    seen = servers.call(features.partitions, 0)
     assert seen == {"before": False, "BLKRRPART": "EINVAL", "after": False, "at the end": False}
 
 
-def test_a_partition_ends_where_the_device_does(python: RemotePython) -> None:
-    seen = python.call(features.partition_behind_the_end)
+def test_a_partition_ends_where_the_device_does(servers: ServerPython) -> None:
+    seen = servers.call(features.partition_behind_the_end)
     assert seen["beyond"] == []
 
 
-def test_a_device_grows_while_open_and_shrinks_when_closed(python: RemotePython) -> None:
-    assert python.call(features.resize_under_an_opener) == {
+def test_a_device_grows_while_open_and_shrinks_when_closed(servers: ServerPython) -> None:
+    assert servers.call(features.resize_under_an_opener) == {
         "behind the end": "ENOSPC",
         "size": 32 * MIB,
         "arrived": True,

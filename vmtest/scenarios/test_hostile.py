@@ -12,6 +12,7 @@ from zosbd2.abi import ControlCall, Operation
 
 from vmtest.remote_python import RemotePython
 
+from .equipment import ServerPython
 from .guestlib import compat, fuzz, hostile
 
 pytestmark = pytest.mark.usefixtures("module")
@@ -54,8 +55,8 @@ def test_a_device_cannot_be_served_through_the_node_of_another(python: RemotePyt
     }
 
 
-def test_answers_to_unknown_operations_are_dropped(python: RemotePython) -> None:
-    assert python.call(hostile.unknown_ids, 20) == {"dropped": True, "waits": True, "intact": True}
+def test_answers_to_unknown_operations_are_dropped(servers: ServerPython) -> None:
+    assert servers.call(hostile.unknown_ids, 20) == {"dropped": True, "waits": True, "intact": True}
 
 
 def test_bad_memory_at_a_fetch_is_refused_and_the_next_server_gets_the_request(
@@ -114,10 +115,10 @@ def test_32_bit_processes_are_refused(python: RemotePython) -> None:
     assert set(outcomes.values()) == {"ENOTTY"}, outcomes
 
 
-def test_random_calls_harm_no_other_device(python: RemotePython) -> None:
+def test_random_calls_harm_no_other_device(servers: ServerPython) -> None:
     seed = secrets.randbits(32)
     print(f"seed {seed}")
-    seen = python.call(fuzz.fuzz, seed, 4, 1000, timeout=120)
+    seen = servers.call(fuzz.fuzz, seed, 4, 1000, timeout=120)
     print(seen)
     assert seen["calls"] == 4 * 1000
     assert seen["rounds"] > 0

@@ -13,6 +13,8 @@ from vmtest.remote_python import RemotePython
 from vmtest.scenarios.conftest import RAMDISK
 from vmtest.scenarios.guestlib import model, shapes
 
+from .equipment import ServerPython
+
 BLOCK = 4096
 MIB = 1 << 20
 # A prime number of blocks: no larger unit fits in, and the last read-ahead is cut.
@@ -64,11 +66,11 @@ def test_a_mapping_shows_what_was_written_past_the_cache(python: RemotePython, s
 
 
 def test_large_writes_come_in_requests_of_one_mebibyte_at_most(
-    python: RemotePython, module: KernelModule
+    servers: ServerPython, module: KernelModule
 ) -> None:
     assert module.loaded
     for length in (MIB, MIB + BLOCK, 3 * MIB, 5 * MIB - BLOCK):
-        sizes = python.call(shapes.large_write_is_split, length)
+        sizes = servers.call(shapes.large_write_is_split, length)
         assert max(sizes) <= MIB
         # Scattered pages make bios of 1 MiB at least; each may leave a rest.
         assert len(sizes) <= 2 * -(-length // MIB)
@@ -100,9 +102,9 @@ def test_every_byte_of_a_device_of_odd_size_can_be_written(python: RemotePython,
     assert python.call(shapes.fill_and_check, odd) == ODD_BLOCKS * BLOCK
 
 
-def test_read_ahead_stops_at_the_last_block(python: RemotePython, module: KernelModule) -> None:
+def test_read_ahead_stops_at_the_last_block(servers: ServerPython, module: KernelModule) -> None:
     assert module.loaded
-    requests = python.call(shapes.read_ahead_stays_inside, ODD_BLOCKS)
+    requests = servers.call(shapes.read_ahead_stays_inside, ODD_BLOCKS)
     assert max(offset + length for offset, length in requests) == ODD_BLOCKS * BLOCK
 
 

@@ -6,12 +6,15 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from zosbd2 import WireProtocol
 
 from vmtest.guest import Guest, Process
 from vmtest.kmodule import KernelModule
 from vmtest.remote_python import RemotePython
 from vmtest.scenarios.conftest import RAMDISK
 from vmtest.scenarios.guestlib import counters
+
+from .equipment import ServerPython
 
 NAME = "zosbd2ramdisk"
 SIZE = 64 << 20
@@ -28,19 +31,24 @@ def small(start_ramdisk: Callable[..., Process]) -> str:
 
 
 @pytest.fixture(scope="module")
-def measured() -> list[Growth]:
+def measured() -> dict[WireProtocol, Growth]:
     """What `growth` found, once it has."""
-    return []
+    return {}
 
 
 @pytest.fixture
-def growth(request: pytest.FixtureRequest, measured: list[Growth]) -> Growth:
+def growth(
+    request: pytest.FixtureRequest,
+    measured: dict[WireProtocol, Growth],
+    protocol: WireProtocol,
+) -> Growth:
     """How the counters grew by direct I/O of 8 KiB a piece; done once for all the tests."""
-    if not measured:
+    if protocol not in measured:
         request.getfixturevalue("small")
         python: RemotePython = request.getfixturevalue("python")
-        measured.append(python.call(counters.count_direct_io, NAME, READS, WRITES, DISCARDS))
-    return measured[0]
+        grown = python.call(counters.count_direct_io, NAME, READS, WRITES, DISCARDS)
+        measured[protocol] = grown
+    return measured[protocol]
 
 
 def test_every_direct_io_is_counted_once(growth: Growth) -> None:
@@ -79,10 +87,10 @@ def test_counters_of_the_module_agree_with_the_block_layer(growth: Growth) -> No
 
 @pytest.mark.parametrize("count", [1, 20])
 def test_requests_that_a_server_holds_are_in_flight_and_cost_time(
-    python: RemotePython, module: KernelModule, count: int
+    servers: ServerPython, module: KernelModule, count: int
 ) -> None:
     assert module.loaded
-    seen = python.call(counters.hold_requests, count, 0.3)
+    seen = servers.call(counters.hold_requests, count, 0.3)
     held, ended = seen["held"], seen["ended"]
     told = {"in flight", "in_flight", "inflight reads"}
     assert {field: held[field] for field in told} == dict.fromkeys(told, count)
@@ -92,9 +100,9 @@ def test_requests_that_a_server_holds_are_in_flight_and_cost_time(
     assert 250 <= ended["io ms"] <= ended["queue ms"] + 250
 
 
-def test_failed_reads_are_errors_and_no_bytes(python: RemotePython, module: KernelModule) -> None:
+def test_failed_reads_are_errors_and_no_bytes(servers: ServerPython, module: KernelModule) -> None:
     assert module.loaded
-    grown = python.call(counters.fail_reads, 9)
+    grown = servers.call(counters.fail_reads, 9)
     assert grown == {"errors": 9, "requests": 9, "read_bytes": 0}
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
+from zosbd2 import WireProtocol
 
 from vmtest.guest import Guest, Process
 from vmtest.scenarios.conftest import RAMDISK
@@ -17,6 +18,12 @@ SEGMENT = "/dev/shm/zosbd2.zosbd2ramdisk"
 NOISE = "/tmp/noise"
 
 Start = Callable[..., Process]
+
+
+@pytest.fixture
+def protocol() -> WireProtocol:
+    """What is tested here does not depend on it."""
+    return "ring"
 
 
 @pytest.fixture

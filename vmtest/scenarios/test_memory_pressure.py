@@ -14,14 +14,16 @@ from vmtest.scenarios import integrity
 from vmtest.scenarios.conftest import RAMDISK
 from vmtest.scenarios.guestlib import pressure
 
+from .equipment import ServerPython
+
 pytestmark = pytest.mark.vm(memory=384)
 
 
 def test_writing_more_than_the_memory_ends_with_every_block_right(
-    python: RemotePython, module: KernelModule
+    servers: ServerPython, module: KernelModule
 ) -> None:
     assert module.loaded
-    done = python.call(pressure.write_more_than_memory, 1.2, timeout=60)
+    done = servers.call(pressure.write_more_than_memory, 1.2, timeout=60)
     assert done["blocks"] > 0
     assert done["wrong"] == 0
 

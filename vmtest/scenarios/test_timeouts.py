@@ -6,8 +6,8 @@ from __future__ import annotations
 import pytest
 
 from vmtest.kmodule import KernelModule
-from vmtest.remote_python import RemotePython
 
+from .equipment import ServerPython
 from .guestlib import timeouts
 
 pytestmark = pytest.mark.usefixtures("module")
@@ -21,16 +21,16 @@ def in_time(seconds: list[float]) -> bool:
     return all(EARLIEST <= each <= LATEST for each in seconds)
 
 
-def test_requests_that_no_server_fetches_time_out(python: RemotePython) -> None:
-    expiry = python.call(timeouts.never_fetched)
+def test_requests_that_no_server_fetches_time_out(servers: ServerPython) -> None:
+    expiry = servers.call(timeouts.never_fetched)
     assert in_time(expiry["seconds"]), expiry
     assert expiry["outcomes"] == ["EIO", "EIO"]
     assert (expiry["timeouts"], expiry["errors"], expiry["in_flight"]) == (2, 2, 0)
     assert expiry["usable"]
 
 
-def test_requests_that_the_server_never_answers_time_out(python: RemotePython) -> None:
-    expiry = python.call(timeouts.never_answered)
+def test_requests_that_the_server_never_answers_time_out(servers: ServerPython) -> None:
+    expiry = servers.call(timeouts.never_answered)
     assert in_time(expiry["seconds"]), expiry
     assert expiry["outcomes"] == ["EIO", "EIO"]
     assert (expiry["timeouts"], expiry["errors"], expiry["in_flight"]) == (2, 2, 0)
@@ -39,11 +39,11 @@ def test_requests_that_the_server_never_answers_time_out(python: RemotePython) -
 
 @pytest.mark.parametrize("depth", [1, 128])
 def test_a_late_answer_is_dropped_and_ends_no_other_request(
-    module: KernelModule, python: RemotePython, depth: int
+    module: KernelModule, servers: ServerPython, depth: int
 ) -> None:
     module.unload()
     module.load(queue_depth=depth)
-    assert python.call(timeouts.answered_late) == {
+    assert servers.call(timeouts.answered_late) == {
         "first": "EIO",
         "late_answers": 1,
         "second_waits": True,
@@ -52,15 +52,15 @@ def test_a_late_answer_is_dropped_and_ends_no_other_request(
     }
 
 
-def test_a_request_that_times_out_leaves_its_neighbours_alone(python: RemotePython) -> None:
-    assert python.call(timeouts.just_in_time) == {"answered": True, "never": "EIO", "timeouts": 1}
+def test_a_request_that_times_out_leaves_its_neighbours_alone(servers: ServerPython) -> None:
+    assert servers.call(timeouts.just_in_time) == {"answered": True, "never": "EIO", "timeouts": 1}
 
 
-def test_signals_to_the_submitter_do_not_restart_the_timeout(python: RemotePython) -> None:
-    ended = python.call(timeouts.submitter_with_signals)
+def test_signals_to_the_submitter_do_not_restart_the_timeout(servers: ServerPython) -> None:
+    ended = servers.call(timeouts.submitter_with_signals)
     assert ended["outcome"] == "EIO"
     assert EARLIEST <= float(str(ended["seconds"])) <= LATEST
 
 
-def test_a_killed_submitter_leaves_a_device_that_works(python: RemotePython) -> None:
-    assert python.call(timeouts.killed_submitter) == {"signal": 9, "usable": True}
+def test_a_killed_submitter_leaves_a_device_that_works(servers: ServerPython) -> None:
+    assert servers.call(timeouts.killed_submitter) == {"signal": 9, "usable": True}

@@ -11,8 +11,10 @@ import time
 from pathlib import Path
 
 import zosbd2
+from zosbd2 import WireProtocol
 
 from . import rawio
+from .disks import by_hand
 
 # Documentation/admin-guide/iostats.rst
 _STAT_FIELDS = (
@@ -89,37 +91,35 @@ def geometry(device: str) -> dict[str, int]:
     return found | {"heads": heads, "sectors": sectors, "cylinders": cylinders, "start": start}
 
 
-def hold_requests(count: int, seconds: float) -> dict[str, dict[str, int]]:
+def hold_requests(protocol: WireProtocol, count: int, seconds: float) -> dict[str, dict[str, int]]:
     """Hold ``count`` reads for a while in a server: the counters then, and once they ended."""
     with zosbd2.Control() as control:
         handle = control.create(_NAME, 64 << 20)
         try:
-            return _hold(handle, count, seconds)
+            with by_hand(control, _NAME, handle, protocol) as server:
+                return _hold(server, count, seconds)
         finally:
             control.destroy(handle, force=True)
 
 
-def _hold(handle: int, count: int, seconds: float) -> dict[str, dict[str, int]]:
-    with zosbd2.DeviceNode(_NAME) as node:
-        exchange = zosbd2.Exchange(node, handle)
-        _serve_udev(exchange)
-        before = stat(_NAME)
-        readers = [
-            threading.Thread(target=_read_block, args=(index,), daemon=True)
-            for index in range(count)
-        ]
-        for reader in readers:
-            reader.start()
-        requests = [exchange.fetch_request(timeout=30) for _ in range(count)]
-        held = _growth(before, stat(_NAME)) | own(_NAME, "in_flight", "queued")
-        reading, writing = Path(f"/sys/block/{_NAME}/inflight").read_text().split()
-        held |= {"inflight reads": int(reading), "inflight writes": int(writing)}
-        time.sleep(seconds)  # what is measured: how long a request took
-        for request in requests:
-            exchange.hand_in(request.answer())
-        for reader in readers:
-            reader.join()
-        return {"held": held, "ended": _growth(before, stat(_NAME)) | own(_NAME, "in_flight")}
+def _hold(server: zosbd2.Exchange, count: int, seconds: float) -> dict[str, dict[str, int]]:
+    _serve_udev(server)
+    before = stat(_NAME)
+    readers = [
+        threading.Thread(target=_read_block, args=(index,), daemon=True) for index in range(count)
+    ]
+    for reader in readers:
+        reader.start()
+    requests = [server.fetch_request(timeout=30) for _ in range(count)]
+    held = _growth(before, stat(_NAME)) | own(_NAME, "in_flight", "queued")
+    reading, writing = Path(f"/sys/block/{_NAME}/inflight").read_text().split()
+    held |= {"inflight reads": int(reading), "inflight writes": int(writing)}
+    time.sleep(seconds)  # what is measured: how long a request took
+    for request in requests:
+        server.hand_in(request.answer())
+    for reader in readers:
+        reader.join()
+    return {"held": held, "ended": _growth(before, stat(_NAME)) | own(_NAME, "in_flight")}
 
 
 def _growth(before: dict[str, int], after: dict[str, int]) -> dict[str, int]:
@@ -151,10 +151,13 @@ def _read_block(index: int) -> None:
         rawio.read_at(fd, rawio.BLOCK, index << 20)
 
 
-def fail_reads(count: int) -> dict[str, int]:
+def fail_reads(protocol: WireProtocol, count: int) -> dict[str, int]:
     """Reads that the server fails with EIO: the module's counters."""
     disk = _Failing()
-    with zosbd2.served(_NAME, 64 << 20, disk), rawio.opened(f"/dev/{_NAME}") as fd:
+    with (
+        zosbd2.served(_NAME, 64 << 20, disk, protocol=protocol),
+        rawio.opened(f"/dev/{_NAME}") as fd,
+    ):
         rawio.settle()
         disk.failing = True
         before = own(_NAME, "errors", "requests", "read_bytes")

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import signal
 import subprocess
@@ -11,10 +12,12 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TypedDict
 
 import zosbd2
+from zosbd2 import WireProtocol
 
 from .control import destroy, destroy_all
 from .disks import (
@@ -22,6 +25,7 @@ from .disks import (
     MIB,
     Store,
     Submitter,
+    by_hand,
     counter,
     created,
     exchange,
@@ -39,15 +43,18 @@ from .outcomes import outcome
 _SIZE = 16 * MIB
 
 
-def buffered_write_then_destroy(how: str) -> dict[str, bool]:
+def buffered_write_then_destroy(protocol: WireProtocol, how: str) -> dict[str, bool]:
     """Fill the page cache, write nothing back, and destroy the device unforced.
 
     ``how`` is who destroys it: another process ("other"), or a thread of the server's ("own").
     """
     store = Store(_SIZE)
     data = pattern(0, 8 * MIB, seed=7)
-    with udev_held(), zosbd2.served("testdisk", _SIZE, store, threads=2) as server:
-        # The server has the node open, so the last close, which writes back, is not this one.
+    with (
+        udev_held(),
+        zosbd2.served("testdisk", _SIZE, store, threads=2, protocol=protocol) as server,
+    ):
+        # A classic server has the node open: the last close, which writes back, is not this one.
         with opened("testdisk", os.O_WRONLY) as fd:
             assert os.pwrite(fd, data, 0) == len(data)
         dirty = bytes(store.memory[: len(data)]) != data
@@ -79,55 +86,54 @@ class UnderLoad(TypedDict):
     """What destroying a device under load did, and to whom."""
 
     seconds: float
-    errors: dict[str, int]
+    errors: list[str]
     served: int
     node: bool
 
 
-def forced_under_load(submitters: int) -> UnderLoad:
+def forced_under_load(protocol: WireProtocol, submitters: int) -> UnderLoad:
     """Read and write from several threads, destroy by force, and see all of them end."""
     store = Store(_SIZE)
-    errors: Counter[str] = Counter()
-    with udev_held(), zosbd2.served("testdisk", _SIZE, store, threads=2) as server:
-        threads = [Submitter(_Load(number, errors).run) for number in range(submitters)]
+    with (
+        udev_held(),
+        zosbd2.served("testdisk", _SIZE, store, threads=2, protocol=protocol) as server,
+    ):
+        threads = [Submitter(partial(_load, number)) for number in range(submitters)]
         wait_until("load", lambda: len(store.requests) > 50)
         began = time.monotonic()
         _destroy("testdisk", force=True)
-        for each in threads:
-            each.end()
+        errors = [str(each.end()) for each in threads]
         server.wait()
         seconds = time.monotonic() - began
     return {
         "seconds": seconds,
-        "errors": dict(errors),
+        "errors": errors,
         "served": min(len(store.requests), 50),
         "node": Path("/dev/testdisk").exists(),
     }
 
 
-class _Load:
-    """One thread's reads and writes, until one fails."""
-
-    def __init__(self, number: int, errors: Counter[str]) -> None:
-        self._number = number
-        self._errors = errors
-
-    def run(self) -> None:
-        """Alternate."""
-        with opened("testdisk") as fd:
-            for turn in range(10**6):
-                offset = (turn * 7 + self._number) % 100 * BLOCK
-                ended = outcome(lambda: pread(fd, 2 * BLOCK, offset))  # noqa: B023
-                if ended == "OK":
-                    ended = outcome(lambda: pwrite(fd, bytes(BLOCK), offset))  # noqa: B023
-                if ended != "OK":
-                    self._errors[ended] += 1
-                    return
+def _load(number: int) -> str:
+    """One thread's reads and writes, until one fails: how it did."""
+    ended = "OK"
+    with opened("testdisk") as fd:
+        for turn in itertools.count():
+            offset = (turn * 7 + number) % 100 * BLOCK
+            ended = outcome(partial(pread, fd, 2 * BLOCK, offset))
+            if ended == "OK":
+                ended = outcome(partial(pwrite, fd, bytes(BLOCK), offset))
+            if ended != "OK":
+                break
+    return ended
 
 
-def forced_with_requests_everywhere() -> dict[str, object]:
+def forced_with_requests_everywhere(protocol: WireProtocol) -> dict[str, object]:
     """Destroy by force while some requests are with the server and others wait for it."""
-    with udev_held(), zosbd2.Control() as control, exchange(control, "testdisk") as server:
+    with (
+        udev_held(),
+        zosbd2.Control() as control,
+        exchange(control, "testdisk", protocol) as server,
+    ):
         submitters = [reader("testdisk", number * BLOCK) for number in range(4)]
         submitters += [
             writer("testdisk", bytes(BLOCK), (8 + number) * BLOCK) for number in range(4)
@@ -184,13 +190,15 @@ def all_but_the_busy_one() -> dict[str, object]:
                 "left": control.handles()}  # fmt: skip
 
 
-def several_served(count: int) -> dict[str, object]:
+def several_served(protocol: WireProtocol, count: int) -> dict[str, object]:
     """destroy_all with a server at each device; all of them must end."""
     with contextlib.ExitStack() as undo:
         undo.enter_context(udev_held())
         control = undo.enter_context(zosbd2.Control())
         servers = [
-            undo.enter_context(zosbd2.served(f"disk{number}", 4 * MIB, Store(4 * MIB)))
+            undo.enter_context(
+                zosbd2.served(f"disk{number}", 4 * MIB, Store(4 * MIB), protocol=protocol)
+            )
             for number in range(count)
         ]
         wait_until(
@@ -212,22 +220,23 @@ class Abandoned(TypedDict):
     left: list[int]
 
 
-def abandoned_when_idle(signal_number: int, force: int) -> Abandoned:
+def abandoned_when_idle(protocol: WireProtocol, signal_number: int, force: int) -> Abandoned:
     """Destroy a device whose server process has got SIGKILL or SIGSTOP; no request is there."""
-    return _abandoned(signal_number, force, with_requests=False)
+    return _abandoned(protocol, signal_number, force, with_requests=False)
 
 
-def abandoned_with_requests(signal_number: int) -> Abandoned:
+def abandoned_with_requests(protocol: WireProtocol, signal_number: int) -> Abandoned:
     """The same by force, with two requests that the server had and one that it never saw."""
-    return _abandoned(signal_number, 1, with_requests=True)
+    return _abandoned(protocol, signal_number, 1, with_requests=True)
 
 
-def _abandoned(signal_number: int, force: int, *, with_requests: bool) -> Abandoned:
+def _abandoned(
+    protocol: WireProtocol, signal_number: int, force: int, *, with_requests: bool
+) -> Abandoned:
     with udev_held(), zosbd2.Control() as control, created(control, "testdisk") as handle:
         child = os.fork()
         if child == 0:
-            with zosbd2.DeviceNode("testdisk") as node:
-                mine = zosbd2.Exchange(node, handle)
+            with by_hand(control, "testdisk", handle, protocol) as mine:
                 # Takes requests and never answers any.
                 while isinstance(mine.call(), zosbd2.Request):
                     pass
@@ -262,7 +271,10 @@ def _both_fetched() -> bool:
 
 
 def unforced_waits_for_a_slow_server() -> dict[str, object]:
-    """An unforced destroy of a dirty device whose server hangs: interrupted, then forced."""
+    """An unforced destroy of a dirty device whose server hangs: interrupted, then forced.
+
+    Only a server that has the block device open keeps its last close from writing back.
+    """
     with udev_held(), zosbd2.Control() as control, exchange(control, "testdisk") as server:
         waiting = Submitter(lambda: type(server.call()).__name__)
         wait_until("the server", lambda: counter("testdisk", "servers") == 1)
@@ -283,11 +295,13 @@ def unforced_waits_for_a_slow_server() -> dict[str, object]:
                 "forced": destroy(control, server.handle, 1)}  # fmt: skip
 
 
-def unload_right_after(rounds: int, path: str) -> list[str]:
+def unload_right_after(protocol: WireProtocol, rounds: int, path: str) -> list[str]:
     """Destroy a device that is served, and unload the module as soon as that works."""
     for _ in range(rounds):
         with udev_held():
-            with zosbd2.served("testdisk", 4 * MIB, Store(4 * MIB), threads=2) as server:
+            with zosbd2.served(
+                "testdisk", 4 * MIB, Store(4 * MIB), threads=2, protocol=protocol
+            ) as server:
                 with opened("testdisk") as fd:
                     pwrite(fd, bytes(BLOCK), 0)
                 _destroy("testdisk", force=True)

@@ -7,6 +7,8 @@ import fcntl
 import os
 import struct
 
+from zosbd2 import WireProtocol
+
 from . import memory_disk, model, rawio, shapes
 
 MIB = 1 << 20
@@ -76,10 +78,13 @@ def refusals(device: str) -> dict[str, str]:
         }
 
 
-def requests_for(offset: int, length: int) -> list[tuple[int, int]]:
+def requests_for(protocol: WireProtocol, offset: int, length: int) -> list[tuple[int, int]]:
     """The discard requests that a server gets for one BLKDISCARD, checked to cover it once."""
     with (
-        memory_disk.serving("discards", 512 * MIB, memory_disk.RequestLog) as (device, disk),
+        memory_disk.serving("discards", 512 * MIB, memory_disk.RequestLog, protocol) as (
+            device,
+            disk,
+        ),
         rawio.opened(device) as fd,
     ):
         _range_ioctl(fd, _BLKDISCARD, offset, length)

@@ -17,10 +17,12 @@ from pathlib import Path
 import zosbd2
 
 from .patience import stretched
+from .servers import attached
 
 MIB = 1 << 20
 BLOCK = 4096
 _BLKDISCARD = 0x1277
+_SYS_IOCTL = 16
 
 # It answers between the events, of which there can be thousands.
 _UDEV_TIMEOUT = f"--timeout={stretched(60):.0f}"
@@ -64,16 +66,40 @@ def created(
 
 @contextlib.contextmanager
 def exchange(
-    control: zosbd2.Control, name: str, size: int = 16 * MIB, *, timeout_seconds: int = 60
+    control: zosbd2.Control,
+    name: str,
+    protocol: zosbd2.WireProtocol = "classic",
+    *,
+    size: int = 16 * MIB,
+    timeout_seconds: int = 60,
 ) -> Iterator[zosbd2.Exchange]:
-    """A device that the caller serves by hand, with nobody else looking at it."""
-    with contextlib.ExitStack() as undo:
-        undo.enter_context(udev_held())
-        handle = undo.enter_context(created(control, name, size, timeout_seconds=timeout_seconds))
-        node = undo.enter_context(zosbd2.DeviceNode(name))
-        # Before the node is closed: closing it would wait for write-back.
-        undo.callback(outlived, control, handle)
-        yield zosbd2.Exchange(node, handle)
+    """A device that the caller serves by hand, with nobody else looking at it.
+
+    In the classic protocol that is through the block device, as the first servers did.
+    """
+    with (
+        udev_held(),
+        created(control, name, size, timeout_seconds=timeout_seconds) as handle,
+        by_hand(control, name, handle, protocol) as server,
+    ):
+        try:
+            yield server
+        finally:
+            # Before the node is closed: closing it would wait for write-back.
+            outlived(control, handle)
+
+
+@contextlib.contextmanager
+def by_hand(
+    control: zosbd2.Control, name: str, handle: int, protocol: zosbd2.WireProtocol
+) -> Iterator[zosbd2.Exchange]:
+    """A server of a device, through the block device or a channel."""
+    if protocol == "ring":
+        server = attached(control, handle, protocol)
+    else:
+        server = zosbd2.Exchange(zosbd2.DeviceNode(name), handle)
+    with server.node:
+        yield server
 
 
 def outlived(control: zosbd2.Control, handle: int) -> None:
@@ -151,6 +177,10 @@ class Submitter:
             raise self.error
         return self.value
 
+    def waits_for_the_module(self) -> bool:
+        """Whether its thread sleeps in a call of the module."""
+        return sleeps_in_ioctl(os.getpid(), self._thread.native_id or 0)
+
     def _run(self) -> None:
         began = time.monotonic()
         try:
@@ -188,6 +218,12 @@ def discarder(name: str, offset: int, length: int) -> Submitter:
             return discard(fd, offset, length)
 
     return Submitter(work)
+
+
+def sleeps_in_ioctl(process: int, thread: int) -> bool:
+    """Whether a thread does, as one does that waits for a request."""
+    call = Path(f"/proc/{process}/task/{thread}/syscall").read_text()
+    return call.split()[0] == str(_SYS_IOCTL)
 
 
 def counter(name: str, which: str) -> int:

@@ -12,7 +12,7 @@ from functools import partial
 from typing import TypedDict
 
 import zosbd2
-from zosbd2 import Feature
+from zosbd2 import Feature, WireProtocol
 from zosbd2.abi import NO_FEATURES, RESPONSE_TO, Operation
 
 from .disks import BLOCK, MIB, Store, Submitter, opened, pattern, pwrite, reader, writer
@@ -78,11 +78,11 @@ class HeldBack(TypedDict):
     then: object
 
 
-def fsync_on_ext4_waits_for_its_flush() -> HeldBack:
+def fsync_on_ext4_waits_for_its_flush(protocol: WireProtocol) -> HeldBack:
     """Write to a file, fsync it, and hold the flush back for a while."""
     disk = Durable(64 * MIB)  # whose flush() is called for flushes only
     features = Feature.FLUSH | Feature.FUA
-    with zosbd2.served("testdisk", 64 * MIB, disk, threads=3, features=features):
+    with zosbd2.served("testdisk", 64 * MIB, disk, threads=3, features=features, protocol=protocol):
         subprocess.run(["mkfs.ext4", "-q", "/dev/testdisk"], check=True)
         with mounted("/dev/testdisk") as where, (where / "file").open("wb", buffering=0) as file:
             file.write(bytes(BLOCK))
@@ -98,11 +98,13 @@ def fsync_on_ext4_waits_for_its_flush() -> HeldBack:
             return {"waits": waits, "then": syncing.end()}
 
 
-def fsync_on_ext4_fails_with_its_flush() -> list[str]:
+def fsync_on_ext4_fails_with_its_flush(protocol: WireProtocol) -> list[str]:
     """fsync when flushes succeed, when they fail, and when they succeed again."""
     disk = Caching(64 * MIB)
     found = []
-    with zosbd2.served("testdisk", 64 * MIB, disk, threads=2, features=Feature.FLUSH):
+    with zosbd2.served(
+        "testdisk", 64 * MIB, disk, threads=2, features=Feature.FLUSH, protocol=protocol
+    ):
         # A journal would give up at the first flush that fails.
         subprocess.run(["mkfs.ext4", "-q", "-O", "^has_journal", "/dev/testdisk"], check=True)
         with mounted("/dev/testdisk") as where, (where / "file").open("wb", buffering=0) as file:
@@ -113,10 +115,10 @@ def fsync_on_ext4_fails_with_its_flush() -> list[str]:
     return found
 
 
-def fsync_when_a_flush_is_answered_with(errors: list[int]) -> list[str]:
+def fsync_when_a_flush_is_answered_with(protocol: WireProtocol, errors: list[int]) -> list[str]:
     """How an fsync on the block device ends."""
     found = []
-    with zosbd2.Control() as control, session_exchange(control, Feature.FLUSH) as server:
+    with zosbd2.Control() as control, session_exchange(control, Feature.FLUSH, protocol) as server:
         for error in errors:
             syncing = fsync()
             server.hand_in(server.fetch_request().answer(error=error))
@@ -132,19 +134,19 @@ class Cache(TypedDict):
     requests: list[str]
 
 
-def durable_write(features: int) -> Cache:
+def durable_write(protocol: WireProtocol, features: int) -> Cache:
     """Write a block past the page cache with O_DSYNC."""
     flags = os.O_RDWR | os.O_DIRECT | os.O_DSYNC
-    with logged(Feature(features)) as log, opened("testdisk", flags) as fd:
+    with logged(Feature(features), protocol) as log, opened("testdisk", flags) as fd:
         log.entries.clear()
         pwrite(fd, pattern(0, BLOCK), 0)
         requests = list(log.entries)
         return {"write_cache": queue("write_cache"), "fua": queue("fua"), "requests": requests}
 
 
-def fsync_of_a_write(features: int) -> Cache:
+def fsync_of_a_write(protocol: WireProtocol, features: int) -> Cache:
     """Write a block past the page cache, and fsync."""
-    with logged(Feature(features)) as log, opened("testdisk") as fd:
+    with logged(Feature(features), protocol) as log, opened("testdisk") as fd:
         log.entries.clear()
         pwrite(fd, pattern(0, BLOCK), 0)
         os.fsync(fd)
@@ -152,11 +154,13 @@ def fsync_of_a_write(features: int) -> Cache:
         return {"write_cache": queue("write_cache"), "fua": queue("fua"), "requests": requests}
 
 
-def handler_of_durable_writes(has_method: bool) -> list[str]:
+def handler_of_durable_writes(protocol: WireProtocol, has_method: bool) -> list[str]:
     """What is called for one FUA write: the calls before the flush of the O_DSYNC itself."""
     disk = Durable(SIZE) if has_method else Caching(SIZE)
     with (
-        zosbd2.served("testdisk", SIZE, disk, features=Feature.FLUSH | Feature.FUA),
+        zosbd2.served(
+            "testdisk", SIZE, disk, features=Feature.FLUSH | Feature.FUA, protocol=protocol
+        ),
         opened("testdisk", os.O_RDWR | os.O_DIRECT | os.O_DSYNC) as fd,
     ):
         subprocess.run(["udevadm", "settle", "--timeout=60"], check=True)
@@ -167,9 +171,9 @@ def handler_of_durable_writes(has_method: bool) -> list[str]:
         return calls
 
 
-def flush_behind_a_write() -> dict[str, bool]:
+def flush_behind_a_write(protocol: WireProtocol) -> dict[str, bool]:
     """A durable write to a device without FUA: when its flush comes, and when it ends."""
-    with zosbd2.Control() as control, session_exchange(control, Feature.FLUSH) as server:
+    with zosbd2.Control() as control, session_exchange(control, Feature.FLUSH, protocol) as server:
 
         def work() -> None:
             with opened("testdisk", os.O_RDWR | os.O_DIRECT | os.O_DSYNC) as fd:
@@ -192,9 +196,9 @@ def flush_behind_a_write() -> dict[str, bool]:
         return found
 
 
-def io_beside_a_flush() -> dict[str, object]:
+def io_beside_a_flush(protocol: WireProtocol) -> dict[str, object]:
     """While a flush is with the server, a write and a read come and go."""
-    with zosbd2.Control() as control, session_exchange(control, Feature.FLUSH) as server:
+    with zosbd2.Control() as control, session_exchange(control, Feature.FLUSH, protocol) as server:
         syncing = fsync()
         flush = server.fetch_request()
         writing = writer("testdisk", pattern(0, BLOCK), 0)
@@ -211,10 +215,10 @@ def io_beside_a_flush() -> dict[str, object]:
         return found
 
 
-def flushes_cover_acknowledged_writes(writes: int) -> list[str]:
+def flushes_cover_acknowledged_writes(protocol: WireProtocol, writes: int) -> list[str]:
     """Two threads write and flush at once; which acknowledged writes a flush came before."""
     missed: list[str] = []
-    with logged(Feature.FLUSH) as log:
+    with logged(Feature.FLUSH, protocol) as log:
 
         def work(first: int) -> None:
             with opened("testdisk") as fd:

@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 
 import zosbd2
-from zosbd2 import Feature, abi
+from zosbd2 import Feature, WireProtocol, abi
 from zosbd2.abi import NO_FEATURES, RESPONSE_TO, ExtensionCall
 
 from .disks import (
@@ -64,7 +64,7 @@ def fallocate(fd: int, mode: int, offset: int, length: int) -> None:
         raise OSError(ctypes.get_errno(), "fallocate")
 
 
-def writes_of_zeroes(features: int) -> dict[str, list[str]]:
+def writes_of_zeroes(protocol: WireProtocol, features: int) -> dict[str, list[str]]:
     """What a server gets when somebody zeroes 1 MiB in three ways."""
     ways: dict[str, Callable[[int], None]] = {
         "BLKZEROOUT": lambda fd: zero_out(fd, MIB, MIB),
@@ -72,7 +72,7 @@ def writes_of_zeroes(features: int) -> dict[str, list[str]]:
         "PUNCH_HOLE": lambda fd: fallocate(fd, _PUNCH_HOLE | _KEEP_SIZE, MIB, MIB),
     }
     found = {}
-    with logged(Feature(features)) as log, opened("testdisk", os.O_RDWR) as fd:
+    with logged(Feature(features), protocol) as log, opened("testdisk", os.O_RDWR) as fd:
         for name, way in ways.items():
             log.memory[: 3 * MIB] = b"\xff" * (3 * MIB)
             log.entries.clear()
@@ -104,11 +104,14 @@ def wrong_answers_to_write_zeroes() -> list[str]:
         return [*found, outcome(zeroing.end)]
 
 
-def zeroes_that_the_server_cannot_write() -> dict[str, object]:
+def zeroes_that_the_server_cannot_write(protocol: WireProtocol) -> dict[str, object]:
     """A server that answers EOPNOTSUPP: the block layer writes the zeroes itself."""
     log = Log()
     log.memory[:MIB] = b"\xff" * MIB
-    with zosbd2.Control() as control, session_exchange(control, Feature.WRITE_ZEROES) as server:
+    with (
+        zosbd2.Control() as control,
+        session_exchange(control, Feature.WRITE_ZEROES, protocol) as server,
+    ):
 
         def work() -> None:
             with opened("testdisk") as fd:
@@ -116,13 +119,13 @@ def zeroes_that_the_server_cannot_write() -> dict[str, object]:
 
         zeroing = Submitter(work)
         answer = server.fetch_request().answer(error=-errno.EOPNOTSUPP)
-        message = server.hand_in(answer, timeout=10)
+        message = server.call(answer, timeout=10)
         while isinstance(message, zosbd2.Request):
-            message = server.hand_in(log.answer(message))
+            message = server.call(log.answer(message), timeout=0.5)
         return {"outcome": outcome(zeroing.end), "zeroed": log.memory[:MIB] == bytes(MIB)}
 
 
-def read_only() -> dict[str, str]:
+def read_only(protocol: WireProtocol) -> dict[str, str]:
     """What can be done to a read-only device with a file system on it."""
     image = Path("/tmp/image")
     with image.open("wb") as file:
@@ -132,7 +135,7 @@ def read_only() -> dict[str, str]:
     disk.memory[:] = image.read_bytes()
     image.unlink()
     found = {}
-    with zosbd2.served("testdisk", SIZE, disk, features=Feature.READ_ONLY):
+    with zosbd2.served("testdisk", SIZE, disk, features=Feature.READ_ONLY, protocol=protocol):
         with opened("testdisk") as fd:
             found["write"] = outcome(lambda: pwrite(fd, bytes(BLOCK), 0))
             found["discard"] = outcome(lambda: discard(fd, 0, MIB))
@@ -175,7 +178,7 @@ def open_elsewhere(node: str) -> Iterator[None]:
         process.stdin.close()
 
 
-def partitions(features: int) -> dict[str, object]:
+def partitions(protocol: WireProtocol, features: int) -> dict[str, object]:
     """A table that is there before the device: before and after BLKRRPART, and in use."""
     disk = Store(SIZE)
     _with_partition(disk, MIB, 4 * MIB)
@@ -183,7 +186,7 @@ def partitions(features: int) -> dict[str, object]:
     found: dict[str, object] = {}
     with (
         udev_held(),
-        zosbd2.served("testdisk", SIZE, disk, features=Feature(features)),
+        zosbd2.served("testdisk", SIZE, disk, features=Feature(features), protocol=protocol),
         zosbd2.Control() as control,
     ):
         with opened("testdisk", os.O_RDONLY) as fd:
@@ -203,14 +206,20 @@ def partitions(features: int) -> dict[str, object]:
     return found
 
 
-def partition_behind_the_end() -> dict[str, object]:
+def partition_behind_the_end(protocol: WireProtocol) -> dict[str, object]:
     """Shrink a device so that a partition is cut in two, then read behind the new end."""
     disk = _Zeroing(SIZE)
     _with_partition(disk, MIB, 12 * MIB)
     with (
         udev_held(),
         zosbd2.Control() as control,
-        zosbd2.served("testdisk", SIZE, disk, features=Feature.PARTITIONS | Feature.WRITE_ZEROES),
+        zosbd2.served(
+            "testdisk",
+            SIZE,
+            disk,
+            features=Feature.PARTITIONS | Feature.WRITE_ZEROES,
+            protocol=protocol,
+        ),
     ):
         with opened("testdisk", os.O_RDONLY) as fd:
             fcntl.ioctl(fd, _BLKRRPART)
@@ -227,14 +236,14 @@ def partition_behind_the_end() -> dict[str, object]:
         return {"read": ended, "beyond": beyond}
 
 
-def resize_under_an_opener() -> dict[str, object]:
+def resize_under_an_opener(protocol: WireProtocol) -> dict[str, object]:
     """Grow and shrink a device that somebody has open, and shrink it when nobody has."""
     disk = _Zeroing(32 * MIB)
     found: dict[str, object] = {}
     with udev_held(), zosbd2.Control() as control:
         handle = control.create("testdisk", SIZE, features=Feature.WRITE_ZEROES)
         try:
-            with zosbd2.Server(control, handle, disk, session=control.attach(handle)):
+            with zosbd2.Server(control, handle, disk, protocol=protocol):
                 with opened("testdisk") as fd:
                     found["behind the end"] = outcome(lambda: pwrite(fd, bytes(BLOCK), SIZE))
                     control.resize(handle, 32 * MIB)

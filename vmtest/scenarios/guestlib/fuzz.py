@@ -12,7 +12,7 @@ from collections import Counter
 from typing import TypedDict
 
 import zosbd2
-from zosbd2 import abi
+from zosbd2 import WireProtocol, abi
 from zosbd2.abi import ControlCall, DeviceCall, Operation
 from zosbd2.wake import WAKE_SIGNAL, install_wake_handler
 
@@ -51,14 +51,14 @@ class Fuzzed(TypedDict):
     mismatches: int
 
 
-def fuzz(seed: int, threads: int, calls: int) -> Fuzzed:
+def fuzz(protocol: WireProtocol, seed: int, threads: int, calls: int) -> Fuzzed:
     """*calls* random calls of each of *threads* threads."""
     install_wake_handler()
     outcomes: list[Counter[str]] = [Counter() for _ in range(threads)]
     seen: Counter[str] = Counter()
     over = threading.Event()
     # In a process of its own: what a server's process has open does not count as in use.
-    server = _serve_bystander()
+    server = _serve_bystander(protocol)
     with zosbd2.Control() as control:
         verifier = Submitter(lambda: _verify(over, seen))
         idents: set[int] = set()
@@ -87,18 +87,20 @@ def fuzz(seed: int, threads: int, calls: int) -> Fuzzed:
     }
 
 
-def _serve_bystander() -> int:
+def _serve_bystander(protocol: WireProtocol) -> int:
     """Fork a server; its process number, once it serves."""
     child = os.fork()
     if child == 0:
         status = 1
         with contextlib.suppress(Exception):
-            with zosbd2.served(_BYSTANDER, 4 * MIB, Store(4 * MIB), threads=2) as server:
+            with zosbd2.served(
+                _BYSTANDER, 4 * MIB, Store(4 * MIB), threads=2, protocol=protocol
+            ) as server:
                 server.wait()
             status = 0
         os._exit(status)
     with zosbd2.DeviceNode(_BYSTANDER):
-        wait_until("the bystander's server", lambda: counter(_BYSTANDER, "threads") == 2)
+        wait_until("the bystander's server", lambda: counter(_BYSTANDER, "servers") > 0)
     return child
 
 

@@ -11,7 +11,7 @@ from functools import partial
 from typing import TypedDict
 
 import zosbd2
-from zosbd2 import abi
+from zosbd2 import WireProtocol, abi
 from zosbd2.abi import ControlCall, DeviceCall, Operation
 from zosbd2.guard import GuardedMemory
 
@@ -140,9 +140,9 @@ def other_devices_handle() -> dict[str, object]:
                 "intact": one.end() == pattern(0, BLOCK)}  # fmt: skip
 
 
-def unknown_ids(count: int) -> dict[str, object]:
+def unknown_ids(protocol: WireProtocol, count: int) -> dict[str, object]:
     """Answer operations that nobody asked for, while one is with the server."""
-    with zosbd2.Control() as control, exchange(control, "testdisk") as server:
+    with zosbd2.Control() as control, exchange(control, "testdisk", protocol) as server:
         one = reader("testdisk", 0)
         request = server.fetch_request()
         ids = [0, 1, 127, 128, 129, 2**31, 2**32 - 1]

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 import zosbd2
+from zosbd2 import WireProtocol
 
 from . import rawio
 
@@ -72,10 +73,12 @@ _Disk = TypeVar("_Disk", bound=RequestLog)
 
 
 @contextmanager
-def serving(name: str, size: int, kind: type[_Disk]) -> Iterator[tuple[str, _Disk]]:
+def serving(
+    name: str, size: int, kind: type[_Disk], protocol: WireProtocol
+) -> Iterator[tuple[str, _Disk]]:
     """Serve a disk of ``size`` bytes; yields its node, once udev has looked at it, and the disk."""
     disk = kind(size)
-    with zosbd2.served(name, size, disk, threads=2):
+    with zosbd2.served(name, size, disk, threads=2, protocol=protocol):
         rawio.settle()
         disk.requests.clear()
         yield f"/dev/{name}", disk

@@ -10,6 +10,7 @@ from array import array
 from pathlib import Path
 
 import zosbd2
+from zosbd2 import WireProtocol
 
 from . import rawio
 
@@ -41,7 +42,7 @@ class StampDisk:
         """Nothing is kept."""
 
 
-def write_more_than_memory(times: float) -> dict[str, int]:
+def write_more_than_memory(protocol: WireProtocol, times: float) -> dict[str, int]:
     """Write ``times`` as much as the guest's memory through the page cache, to a server in this
     very process; then look at the stamps that arrived."""
     total = int(_memory("MemTotal") * times) // MIB * MIB
@@ -50,7 +51,7 @@ def write_more_than_memory(times: float) -> dict[str, int]:
     chunk = bytearray(MIB)
     words = memoryview(chunk).cast("Q")
     with (
-        zosbd2.served("pressure", total, disk, threads=2),
+        zosbd2.served("pressure", total, disk, threads=2, protocol=protocol),
         rawio.opened("/dev/pressure", os.O_RDWR) as fd,
     ):
         for at in range(0, total, MIB):

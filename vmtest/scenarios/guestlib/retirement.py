@@ -18,12 +18,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 import zosbd2
+from zosbd2 import WireProtocol
 
 from .control import destroy
 from .disks import (
     BLOCK,
+    MIB,
     Submitter,
     counter,
+    outlived,
     pattern,
     reader,
     udev_held,
@@ -31,13 +34,7 @@ from .disks import (
     writer,
 )
 from .outcomes import errno_name, outcome
-
-_CREATE = struct.Struct("=32sQQIIIII36x")
-_ATTACH = struct.Struct("=IIQI12x")
-_IOC_CREATE = 3 << 30 | _CREATE.size << 16 | 0xBD << 8 | 1
-_IOC_ATTACH = 1 << 30 | _ATTACH.size << 16 | 0xBD << 8 | 3
-_HANDLE_OFFSET = 64
-_TAKE_OVER = 1
+from .servers import attached
 
 WAIT, FAIL = 0, 1
 """Recovery policies."""
@@ -46,62 +43,41 @@ _CLONE_VM = 0x100
 _MANY = 64
 
 
-class Session(zosbd2.DeviceNode):
-    """A session in the place of the block device that an exchange goes through."""
-
-    def __init__(
-        self, control: zosbd2.Control, handle: int, take_over_ms: int | None = None
-    ) -> None:
-        flags = 0 if take_over_ms is None else _TAKE_OVER
-        request = bytearray(_ATTACH.pack(handle, flags, 0, take_over_ms or 0))
-        self.path = Path("/dev/zosbd2ctl")
-        self.fd = control.call(_IOC_ATTACH, request)
-        self.exchange = zosbd2.Exchange(self, handle)
-
-
 @contextlib.contextmanager
-def _device(
-    control: zosbd2.Control, recovery: int = WAIT, features: int = 0, timeout_seconds: int = 60
-) -> Iterator[int]:
-    """A device of the extension; destroyed by force at the end."""
-    request = bytearray(
-        _CREATE.pack(b"testdisk", 4096, features, BLOCK, timeout_seconds, 0, recovery, 0)
-    )
+def _device(control: zosbd2.Control, recovery: int = WAIT) -> Iterator[int]:
+    """A device that nobody looks at; destroyed by force at the end."""
     with udev_held():
-        control.call(_IOC_CREATE, request)
-        (handle,) = struct.unpack_from("=I", request, _HANDLE_OFFSET)
+        handle = control.create("testdisk", 16 * MIB, recovery=zosbd2.Recovery(recovery))
         try:
             yield handle
         finally:
-            with contextlib.suppress(zosbd2.NoSuchDevice):
-                control.destroy(handle, force=True)
+            outlived(control, handle)
 
 
 def _kind(message: object) -> str:
     return type(message).__name__
 
 
-def _told(session: Session, answer: zosbd2.Answer | None = None) -> str:
+def _told(server: zosbd2.Exchange, answer: zosbd2.Answer | None = None) -> str:
     """What a call of a server brings, as a word; in the main thread it ends within 5 s."""
     main = threading.current_thread() is threading.main_thread()
     try:
-        return _kind(session.exchange.call(answer, timeout=5 if main else None))
+        return _kind(server.call(answer, timeout=5 if main else None))
     except OSError as error:
         return errno_name(error)
 
 
 class Reads(NamedTuple):
-    """A session that has fetched reads which nobody has answered."""
+    """A server that has fetched reads which nobody has answered."""
 
-    session: Session
+    server: zosbd2.Exchange
     requests: list[zosbd2.Request]
     submitters: list[Submitter]
 
 
-def _with_reads(control: zosbd2.Control, handle: int, count: int) -> Reads:
-    session = Session(control, handle)
+def _with_reads(server: zosbd2.Exchange, count: int) -> Reads:
     submitters = [reader("testdisk", index * BLOCK) for index in range(count)]
-    return Reads(session, [session.exchange.fetch_request() for _ in submitters], submitters)
+    return Reads(server, [server.fetch_request() for _ in submitters], submitters)
 
 
 def _answer(request: zosbd2.Request) -> zosbd2.Answer:
@@ -114,103 +90,102 @@ def _intact(reads: Reads) -> bool:
     ]
 
 
-def _retired(session: Session) -> None:
+def _retired(server: zosbd2.Exchange) -> None:
     """Wait until a take-over has begun: the server's only thread is told."""
-    assert _told(session) == "ShutdownWanted"
+    assert _told(server) == "ShutdownWanted"
 
 
-def sent_away() -> dict[str, object]:
+def sent_away(protocol: WireProtocol) -> dict[str, object]:
     """An idle server is taken over from and goes on calling; then the new one leaves."""
     with zosbd2.Control() as control, _device(control) as handle:
-        old = Session(control, handle)
+        old = attached(control, handle, protocol)
         waiting = Submitter(lambda: _told(old))
-        wait_until("the server waits", lambda: counter("testdisk", "threads") == 1)
-        new = Session(control, handle, 5000)
-        seen = [waiting.end(), *[Submitter(lambda: _told(old)).end() for _ in range(2)]]
-        again = [_told(old) for _ in range(3)]
+        wait_until("the server waits", waiting.waits_for_the_module)
+        new = attached(control, handle, protocol, take_over_ms=5000)
+        told = [waiting.end(), *[Submitter(lambda: _told(old)).end() for _ in range(2)]]
+        told += [_told(old) for _ in range(3)]
         served = counter("testdisk", "servers")
-        new.close()
+        new.node.close()
         one = reader("testdisk", 0)
         wait_until("the read", lambda: counter("testdisk", "queued") == 1)
         left = (counter("testdisk", "servers"), _told(old))
-        newest = Session(control, handle)
-        request = newest.exchange.fetch_request()
-        newest.exchange.hand_in(_answer(request))
-        return {"waiting": seen[0], "other threads": seen[1:], "again": again, "served": served,
-                "left": left, "intact": one.end() == pattern(0, BLOCK)}  # fmt: skip
+        newest = attached(control, handle, protocol)
+        request = newest.fetch_request()
+        newest.hand_in(_answer(request))
+        return {"told": told, "served": served, "left": left,
+                "intact": one.end() == pattern(0, BLOCK)}  # fmt: skip
 
 
-def several_answers() -> dict[str, object]:
+def several_answers(protocol: WireProtocol) -> dict[str, object]:
     """A server hands in three answers from one thread while it is taken over from."""
     with zosbd2.Control() as control, _device(control) as handle:
-        reads = _with_reads(control, handle, 3)
-        taking = Submitter(lambda: Session(control, handle, 20000))
-        _retired(reads.session)
-        told = [_told(reads.session, _answer(each)) for each in reads.requests]
+        reads = _with_reads(attached(control, handle, protocol), 3)
+        taking = Submitter(partial(attached, control, handle, protocol, take_over_ms=20000))
+        _retired(reads.server)
+        told = [_kind(reads.server.hand_in(_answer(each))) for each in reads.requests]
         intact = _intact(reads)
-        new = taking.end()
-        return {"told": told[:2], "taken": _kind(new), "intact": intact}
+        return {"told": told[:2], "taken": taking.end() is not None, "intact": intact}
 
 
-def given_up_beside_another() -> dict[str, object]:
+def given_up_beside_another(protocol: WireProtocol) -> dict[str, object]:
     """Two take over at once from a server that has a request; the first gives up soon."""
     with zosbd2.Control() as control, _device(control) as handle:
-        reads = _with_reads(control, handle, 1)
-        first = Submitter(partial(Session, control, handle, 1000))
-        _retired(reads.session)
-        second = Submitter(partial(Session, control, handle, 20000))
+        reads = _with_reads(attached(control, handle, protocol), 1)
+        first = Submitter(partial(attached, control, handle, protocol, take_over_ms=1000))
+        _retired(reads.server)
+        second = Submitter(partial(attached, control, handle, protocol, take_over_ms=20000))
         gave_up = outcome(first.end)
-        _retired(reads.session)
+        _retired(reads.server)
         waits = second.seconds == 0.0
-        last = _told(reads.session, _answer(reads.requests[0]))
+        last = _told(reads.server, _answer(reads.requests[0]))
         new = second.end()
-        assert isinstance(new, Session)
+        assert isinstance(new, zosbd2.Exchange)
         one = reader("testdisk", 5 * BLOCK)
-        request = new.exchange.fetch_request()
-        new.exchange.hand_in(_answer(request))
+        new.hand_in(_answer(new.fetch_request()))
         return {"first": gave_up, "second waits": waits,
                 "told": last in ("ShutdownWanted", "Gone"),
                 "intact": _intact(reads) and one.end() == pattern(5 * BLOCK, BLOCK)}  # fmt: skip
 
 
-def goes_on_as_before() -> dict[str, object]:
+def goes_on_as_before(protocol: WireProtocol) -> dict[str, object]:
     """A take-over gives up: the thread that waited for the outcome serves what has queued up."""
     with zosbd2.Control() as control, _device(control) as handle:
-        reads = _with_reads(control, handle, 1)
-        taking = Submitter(partial(Session, control, handle, 500))
-        _retired(reads.session)
+        reads = _with_reads(attached(control, handle, protocol), 1)
+        taking = Submitter(partial(attached, control, handle, protocol, take_over_ms=500))
+        _retired(reads.server)
         one = reader("testdisk", 5 * BLOCK)
-        request = reads.session.exchange.fetch_request()
-        reads.session.exchange.hand_in(_answer(request))
-        reads.session.exchange.hand_in(_answer(reads.requests[0]))
+        request = reads.server.fetch_request()
+        reads.server.hand_in(_answer(request))
+        reads.server.hand_in(_answer(reads.requests[0]))
         return {"gave up": outcome(taking.end),
                 "intact": _intact(reads) and one.end() == pattern(5 * BLOCK, BLOCK)}  # fmt: skip
 
 
-def leaves_while_taken_over(recovery: int) -> dict[str, object]:
+def leaves_while_taken_over(protocol: WireProtocol, recovery: int) -> dict[str, object]:
     """The old server goes while it is taken over from, and then the new one is interrupted."""
     with zosbd2.Control() as control, _device(control, recovery) as handle:
-        busy, old = _with_reads(control, handle, 1), Session(control, handle)
+        busy = _with_reads(attached(control, handle, protocol), 1)
+        old = attached(control, handle, protocol)
         child = os.fork()
         if child == 0:
-            outcome(partial(Session, control, handle, 60000))
+            outcome(partial(attached, control, handle, protocol, take_over_ms=60000))
             os._exit(0)
-        _retired(busy.session)
+        _retired(busy.server)
         one = reader("testdisk", 5 * BLOCK)
         wait_until("a read", lambda: counter("testdisk", "queued") == 1)
-        # The other process has both sessions open as well.
+        # The other process has both of them open as well.
         os.kill(child, signal.SIGSTOP)
-        busy.session.close()
-        old.close()
+        busy.server.node.close()
+        old.node.close()
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
         wait_until("nobody serves", lambda: counter("testdisk", "servers") == 0)
         if recovery == FAIL:
             return {"outcomes": [outcome(each.end) for each in (*busy.submitters, one)]}
-        newest = Session(control, handle)
-        first = newest.exchange.fetch_request()
-        second = newest.exchange.fetch_request(_answer(first))
-        newest.exchange.hand_in(_answer(second))
+        newest = attached(control, handle, protocol)
+        first = newest.fetch_request()
+        second = newest.fetch_request(_answer(first))
+        newest.hand_in(_answer(second))
         return {"intact": _intact(busy) and one.end() == pattern(5 * BLOCK, BLOCK)}
 
 
@@ -239,15 +214,15 @@ def closed_beside_a_passed_file() -> str:
             passed.close()
 
 
-def killed_while_destroyed(rounds: int, recovery: int) -> dict[str, int]:
+def killed_while_destroyed(protocol: WireProtocol, rounds: int, recovery: int) -> dict[str, int]:
     """A server with many requests is killed while its device is destroyed: how they end."""
     ended: Counter[str] = Counter()
     for _ in range(rounds):
         with zosbd2.Control() as control, _device(control, recovery) as handle:
             child = os.fork()
             if child == 0:
-                session = Session(control, handle)
-                while isinstance(session.exchange.call(), zosbd2.Request):
+                server = attached(control, handle, protocol)
+                while isinstance(server.call(), zosbd2.Request):
                     pass
                 os._exit(0)
             wait_until("the server", lambda: counter("testdisk", "servers") == 1)
@@ -265,15 +240,15 @@ def killed_while_destroyed(rounds: int, recovery: int) -> dict[str, int]:
     return dict(ended)
 
 
-def outlived_by_its_memory(recovery: int) -> dict[str, object]:
+def outlived_by_its_memory(protocol: WireProtocol, recovery: int) -> dict[str, object]:
     """A server is killed whose memory lives on in a child, as after vfork(2)."""
     with zosbd2.Control() as control, _device(control, recovery) as handle:
         read_end, write_end = os.pipe()
         server = os.fork()
         if server == 0:
-            session = Session(control, handle)
+            mine = attached(control, handle, protocol)
             os.write(write_end, struct.pack("=i", _child_in_same_memory()))
-            while isinstance(session.exchange.call(), zosbd2.Request):
+            while isinstance(mine.call(), zosbd2.Request):
                 pass
             os._exit(0)
         (child,) = struct.unpack("=i", os.read(read_end, 4))
@@ -292,9 +267,8 @@ def outlived_by_its_memory(recovery: int) -> dict[str, object]:
             found: dict[str, object] = {"at once": seconds < 2}
             if recovery == FAIL:
                 return found | {"write": outcome(one.end)}
-            session = Session(control, handle)
-            request = session.exchange.fetch_request()
-            session.exchange.hand_in(request.answer())
+            successor = attached(control, handle, protocol)
+            successor.hand_in(successor.fetch_request().answer())
             return found | {
                 "write": outcome(one.end),
                 "handed_on": counter("testdisk", "handed_on"),

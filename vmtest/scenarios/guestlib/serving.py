@@ -15,7 +15,7 @@ from functools import partial
 from typing import TypedDict
 
 import zosbd2
-from zosbd2 import abi
+from zosbd2 import WireProtocol, abi
 from zosbd2.abi import DeviceCall, Operation
 
 from .disks import (
@@ -23,6 +23,7 @@ from .disks import (
     MIB,
     Store,
     Submitter,
+    by_hand,
     counter,
     created,
     discard,
@@ -38,16 +39,17 @@ from .disks import (
     writer,
 )
 from .outcomes import errno_name, outcome
+from .servers import beside
 
 _SIZE = 16 * MIB
 
 
-def several_devices(count: int) -> dict[str, bool]:
+def several_devices(protocol: WireProtocol, count: int) -> dict[str, bool]:
     """Write something different to each of several devices at once; where it arrived."""
     with contextlib.ExitStack() as undo:
         stores = [Store(4 * MIB) for _ in range(count)]
         for number, store in enumerate(stores):
-            undo.enter_context(zosbd2.served(f"disk{number}", 4 * MIB, store))
+            undo.enter_context(zosbd2.served(f"disk{number}", 4 * MIB, store, protocol=protocol))
         contents = [pattern(0, 4 * MIB, seed=number + 1) for number in range(count)]
 
         def fill(number: int) -> None:
@@ -73,14 +75,15 @@ class Shared(TypedDict):
     """How many of them got any."""
 
 
-def threads_share_requests(threads: int, requests: int) -> Shared:
+def threads_share_requests(protocol: WireProtocol, threads: int, requests: int) -> Shared:
     """Blocks are written through a device with several server threads: who got which."""
     got: list[list[int]] = [[] for _ in range(threads)]
-    with zosbd2.Control() as control, exchange(control, "testdisk") as first:
+    with zosbd2.Control() as control, exchange(control, "testdisk", protocol) as first:
         zosbd2.install_wake_handler()
+        exchanges = [beside(control, first) for _ in range(threads)]
 
         def serve(number: int) -> None:
-            mine = zosbd2.Exchange(first.node, first.handle)
+            mine = exchanges[number]
             answer = None
             while True:
                 message = mine.call(answer)
@@ -99,7 +102,7 @@ def threads_share_requests(threads: int, requests: int) -> Shared:
     return _shared(got, requests)
 
 
-def processes_share_requests(processes: int, requests: int) -> Shared:
+def processes_share_requests(protocol: WireProtocol, processes: int, requests: int) -> Shared:
     """The same with server processes; each tells its offsets through a pipe."""
     pipes: list[int] = []
     with udev_held(), zosbd2.Control() as control, created(control, "testdisk") as handle:
@@ -107,7 +110,7 @@ def processes_share_requests(processes: int, requests: int) -> Shared:
             read_end, write_end = os.pipe()
             if os.fork() == 0:
                 os.close(read_end)
-                _serve_into_pipe("testdisk", handle, write_end)
+                _serve_into_pipe(protocol, handle, write_end)
                 os._exit(0)
             os.close(write_end)
             pipes.append(read_end)
@@ -123,9 +126,8 @@ def processes_share_requests(processes: int, requests: int) -> Shared:
     return _shared(got, requests)
 
 
-def _serve_into_pipe(name: str, handle: int, pipe: int) -> None:
-    with zosbd2.DeviceNode(name) as node:
-        mine = zosbd2.Exchange(node, handle)
+def _serve_into_pipe(protocol: WireProtocol, handle: int, pipe: int) -> None:
+    with zosbd2.Control() as control, by_hand(control, "testdisk", handle, protocol) as mine:
         message = mine.call()
         while isinstance(message, zosbd2.Request):
             os.write(pipe, b"%d\n" % message.offset)
@@ -153,9 +155,9 @@ def _shared(got: list[list[int]], requests: int) -> Shared:
     }
 
 
-def answers_in_reverse(count: int) -> list[bool]:
+def answers_in_reverse(protocol: WireProtocol, count: int) -> list[bool]:
     """Fetch several reads and answer the last one first; whether each got its own data."""
-    with zosbd2.Control() as control, exchange(control, "testdisk") as server:
+    with zosbd2.Control() as control, exchange(control, "testdisk", protocol) as server:
         readers = [reader("testdisk", number * BLOCK) for number in range(count)]
         fetched = [server.fetch_request() for _ in range(count)]
         for request in reversed(fetched):
@@ -163,9 +165,9 @@ def answers_in_reverse(count: int) -> list[bool]:
         return [each.end() == pattern(number * BLOCK, BLOCK) for number, each in enumerate(readers)]
 
 
-def in_flight_of_one_submitter(length: int) -> int:
+def in_flight_of_one_submitter(protocol: WireProtocol, length: int) -> int:
     """How many requests a single write of *length* bytes has in flight, none answered."""
-    with zosbd2.Control() as control, exchange(control, "testdisk") as server:
+    with zosbd2.Control() as control, exchange(control, "testdisk", protocol) as server:
         data = pattern(0, length)
         one = writer("testdisk", data, 0)
         fetched: list[zosbd2.Request] = []
@@ -191,7 +193,7 @@ class Farewell(TypedDict):
     ping: str
 
 
-def farewells(waiting: int, busy: int, force: bool) -> Farewell:
+def farewells(protocol: WireProtocol, waiting: int, busy: int, force: bool) -> Farewell:
     """Destroy a device with *waiting* threads in the call and *busy* ones that hold a request.
 
     ``first`` is what each of them got, ``again`` what it got when it called once more.
@@ -199,7 +201,7 @@ def farewells(waiting: int, busy: int, force: bool) -> Farewell:
     first: list[str] = []
     again: list[str] = []
     destroyed = threading.Event()
-    with zosbd2.Control() as control, exchange(control, "testdisk") as server:
+    with zosbd2.Control() as control, exchange(control, "testdisk", protocol) as server:
 
         def transact(mine: zosbd2.Exchange, answer: zosbd2.Answer | None) -> str:
             try:
@@ -209,7 +211,7 @@ def farewells(waiting: int, busy: int, force: bool) -> Farewell:
             return type(message).__name__
 
         def serve(holds: bool) -> None:
-            mine = zosbd2.Exchange(server.node, server.handle)
+            mine = beside(control, server)
             answer = None
             if holds:
                 answer = mine.fetch_request().answer()
@@ -221,19 +223,19 @@ def farewells(waiting: int, busy: int, force: bool) -> Farewell:
         zosbd2.install_wake_handler()
         threads = [Submitter(lambda: serve(True)) for _ in range(busy)]
         wait_until("the busy ones hold a request", lambda: _fetched() == busy)
-        threads += [Submitter(lambda: serve(False)) for _ in range(waiting)]
-        wait_until("all serve", lambda: counter("testdisk", "threads") == waiting + busy)
+        idle = [Submitter(lambda: serve(False)) for _ in range(waiting)]
+        wait_until("the others wait", lambda: all(each.waits_for_the_module() for each in idle))
         began = time.monotonic()
         control.destroy(server.handle, force=force)
         destroyed.set()
-        for each in threads:
+        for each in (*threads, *idle):
             each.end()
         seconds = time.monotonic() - began
         for each in readers:
             with contextlib.suppress(OSError):
                 each.end()
-        # This thread never served it.
-        stranger = transact(server, None)
+        # One that never served it.
+        stranger = outcome(lambda: beside(control, server).call())
         ping = outcome(server.node.ping)
     return {
         "first": first,
@@ -307,9 +309,9 @@ def interrupted_by(number: int) -> dict[str, object]:
         }
 
 
-def resent_answer() -> dict[str, object]:
+def resent_answer(protocol: WireProtocol) -> dict[str, object]:
     """An answer is handed in, the wait behind it interrupted, and the same answer sent again."""
-    with zosbd2.Control() as control, exchange(control, "testdisk") as server:
+    with zosbd2.Control() as control, exchange(control, "testdisk", protocol) as server:
         first = reader("testdisk", 0)
         request = server.fetch_request()
         answer = request.answer(pattern(0, BLOCK))
@@ -331,11 +333,11 @@ def resent_answer() -> dict[str, object]:
         }
 
 
-def shapes_of_requests() -> dict[str, list[str]]:
+def shapes_of_requests(protocol: WireProtocol) -> dict[str, list[str]]:
     """Write, read and discard in lengths of all sizes; what is wrong with the requests."""
     wrong: dict[str, list[str]] = {"wrong": [], "kinds": []}
     kinds = set()
-    with zosbd2.Control() as control, exchange(control, "testdisk") as server:
+    with zosbd2.Control() as control, exchange(control, "testdisk", protocol) as server:
         store = bytearray(_SIZE)
         zosbd2.install_wake_handler()
 
@@ -392,9 +394,9 @@ def _faults(request: zosbd2.Request) -> list[str]:
     return found
 
 
-def counters_of_known_io() -> dict[str, int]:
+def counters_of_known_io(protocol: WireProtocol) -> dict[str, int]:
     """The counters after two writes, a read, a discard, and a read that the server failed."""
-    with zosbd2.Control() as control, exchange(control, "testdisk") as server:
+    with zosbd2.Control() as control, exchange(control, "testdisk", protocol) as server:
         submitters = [
             writer("testdisk", bytes(2 * BLOCK), 0),
             writer("testdisk", bytes(BLOCK), 8 * BLOCK),
@@ -418,9 +420,9 @@ def counters_of_known_io() -> dict[str, int]:
         return {name: counter("testdisk", name) for name in names}
 
 
-def errors_of_servers(errors: list[int]) -> list[str]:
+def errors_of_servers(protocol: WireProtocol, errors: list[int]) -> list[str]:
     """What readers get when the server answers with these errors, and one beside them with none."""
-    with zosbd2.Control() as control, exchange(control, "testdisk") as server:
+    with zosbd2.Control() as control, exchange(control, "testdisk", protocol) as server:
         readers = [reader("testdisk", number * BLOCK) for number in range(len(errors))]
         for request in [server.fetch_request() for _ in readers]:
             error = errors[request.offset // BLOCK]

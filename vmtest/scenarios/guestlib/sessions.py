@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Devices with features, served through a session: by hand, or from memory with a log."""
+"""Devices with features: served by hand, or from memory with a log."""
 
 from __future__ import annotations
 
@@ -12,20 +12,26 @@ import zosbd2
 from zosbd2.abi import NO_FEATURES, Operation
 
 from .disks import MIB, Submitter, outlived, udev_held
+from .servers import attached
 
 SIZE = 16 * MIB
 
 
 @contextlib.contextmanager
 def session_exchange(
-    control: zosbd2.Control, features: zosbd2.Feature = NO_FEATURES, *, size: int = SIZE
+    control: zosbd2.Control,
+    features: zosbd2.Feature = NO_FEATURES,
+    protocol: zosbd2.WireProtocol = "classic",
+    *,
+    size: int = SIZE,
 ) -> Iterator[zosbd2.Exchange]:
     """/dev/testdisk, which the caller serves by hand, with nobody else looking at it."""
     with udev_held():
         handle = control.create("testdisk", size, features=features)
         try:
-            with control.attach(handle) as session:
-                yield zosbd2.Exchange(session, handle)
+            server = attached(control, handle, protocol)
+            with server.node:
+                yield server
         finally:
             outlived(control, handle)
 
@@ -56,13 +62,15 @@ class Log:
 
 
 @contextlib.contextmanager
-def logged(features: zosbd2.Feature, log: Log | None = None) -> Iterator[Log]:
+def logged(
+    features: zosbd2.Feature, protocol: zosbd2.WireProtocol = "classic", log: Log | None = None
+) -> Iterator[Log]:
     """/dev/testdisk with *features*, served from memory by one thread."""
     log = log or Log()
     zosbd2.install_wake_handler()
     with (
         zosbd2.Control() as control,
-        session_exchange(control, features, size=len(log.memory)) as server,
+        session_exchange(control, features, protocol, size=len(log.memory)) as server,
     ):
 
         def serve() -> None:

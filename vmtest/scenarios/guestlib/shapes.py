@@ -8,6 +8,8 @@ import mmap
 import os
 from collections.abc import Callable
 
+from zosbd2 import WireProtocol
+
 from . import memory_disk, model, rawio
 
 MIB = 1 << 20
@@ -68,10 +70,10 @@ def mapped_reads_see_what_was_written(device: str) -> None:
         model.compare(mapping[:], data)
 
 
-def large_write_is_split(length: int) -> list[int]:
+def large_write_is_split(protocol: WireProtocol, length: int) -> list[int]:
     """Write and read ``length`` bytes in one call each; the lengths of the write requests."""
     with (
-        memory_disk.serving("shapes", 8 * MIB, memory_disk.MemoryDisk) as (device, disk),
+        memory_disk.serving("shapes", 8 * MIB, memory_disk.MemoryDisk, protocol) as (device, disk),
         rawio.opened(device) as fd,
     ):
         data = rawio.pattern(length)
@@ -148,10 +150,10 @@ def fill_and_check(device: str) -> int:
         return size
 
 
-def read_ahead_stays_inside(blocks: int) -> list[tuple[int, int]]:
+def read_ahead_stays_inside(protocol: WireProtocol, blocks: int) -> list[tuple[int, int]]:
     """Read a device of ``blocks`` blocks from end to end through the cache: the requests."""
     size = blocks * rawio.BLOCK
-    with memory_disk.serving("shapes", size, memory_disk.MemoryDisk) as (device, disk):
+    with memory_disk.serving("shapes", size, memory_disk.MemoryDisk, protocol) as (device, disk):
         disk.data[:] = rawio.pattern(size)
         with rawio.opened(device, os.O_RDONLY) as fd:
             read = b""

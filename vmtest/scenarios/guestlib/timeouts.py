@@ -10,10 +10,12 @@ import time
 from typing import TypedDict
 
 import zosbd2
+from zosbd2 import WireProtocol
 
 from .disks import (
     BLOCK,
     Submitter,
+    by_hand,
     counter,
     created,
     exchange,
@@ -64,7 +66,7 @@ def _serves(server: zosbd2.Exchange) -> bool:
     return request.offset == 5 * BLOCK and one.end() == pattern(5 * BLOCK, BLOCK)
 
 
-def never_fetched() -> Expiry:
+def never_fetched(protocol: WireProtocol) -> Expiry:
     """A read and a write, and no server until they have ended."""
     with (
         udev_held(),
@@ -75,15 +77,15 @@ def never_fetched() -> Expiry:
         wait_until("both are queued", lambda: counter("testdisk", "queued") == 2, 5)
         for each in submitters:
             outcome(each.end)
-        with zosbd2.DeviceNode("testdisk") as node:
-            return _expiry(submitters, zosbd2.Exchange(node, handle))
+        with by_hand(control, "testdisk", handle, protocol) as server:
+            return _expiry(submitters, server)
 
 
-def never_answered() -> Expiry:
+def never_answered(protocol: WireProtocol) -> Expiry:
     """A read and a write that a server fetched and keeps."""
     with (
         zosbd2.Control() as control,
-        exchange(control, "testdisk", timeout_seconds=_TIMEOUT) as server,
+        exchange(control, "testdisk", protocol, timeout_seconds=_TIMEOUT) as server,
     ):
         submitters = [reader("testdisk", 0), writer("testdisk", bytes(BLOCK), 8 * BLOCK)]
         for _ in submitters:
@@ -101,14 +103,14 @@ class Late(TypedDict):
     errors: int
 
 
-def answered_late() -> Late:
+def answered_late(protocol: WireProtocol) -> Late:
     """The answer to a read that has timed out comes while the next read is with the server.
 
     With a queue depth of 1 the second request has the tag of the first.
     """
     with (
         zosbd2.Control() as control,
-        exchange(control, "testdisk", timeout_seconds=2 * _TIMEOUT) as server,
+        exchange(control, "testdisk", protocol, timeout_seconds=2 * _TIMEOUT) as server,
     ):
         first = reader("testdisk", 0)
         expired = server.fetch_request()
@@ -127,11 +129,11 @@ def answered_late() -> Late:
         }
 
 
-def just_in_time() -> dict[str, object]:
+def just_in_time(protocol: WireProtocol) -> dict[str, object]:
     """One request is answered before its time is up, beside one that never is."""
     with (
         zosbd2.Control() as control,
-        exchange(control, "testdisk", timeout_seconds=2 * _TIMEOUT) as server,
+        exchange(control, "testdisk", protocol, timeout_seconds=2 * _TIMEOUT) as server,
     ):
         never, answered = reader("testdisk", 0), reader("testdisk", BLOCK)
         for request in (server.fetch_request(), server.fetch_request()):
@@ -144,13 +146,13 @@ def just_in_time() -> dict[str, object]:
         }
 
 
-def submitter_with_signals() -> dict[str, object]:
+def submitter_with_signals(protocol: WireProtocol) -> dict[str, object]:
     """A reader that gets a signal every few milliseconds: when its request times out, and how."""
     signal.signal(signal.SIGUSR1, lambda *_: None)
     me = threading.get_ident()
     with (
         zosbd2.Control() as control,
-        exchange(control, "testdisk", timeout_seconds=_TIMEOUT),
+        exchange(control, "testdisk", protocol, timeout_seconds=_TIMEOUT),
         opened("testdisk") as fd,
     ):
         done = threading.Event()
@@ -168,11 +170,11 @@ def submitter_with_signals() -> dict[str, object]:
         return {"outcome": ended, "seconds": seconds}
 
 
-def killed_submitter() -> dict[str, object]:
+def killed_submitter(protocol: WireProtocol) -> dict[str, object]:
     """A reader that is killed while it waits: whether it goes, and how the request ends."""
     with (
         zosbd2.Control() as control,
-        exchange(control, "testdisk", timeout_seconds=_TIMEOUT) as server,
+        exchange(control, "testdisk", protocol, timeout_seconds=_TIMEOUT) as server,
     ):
         child = os.fork()
         if child == 0:
