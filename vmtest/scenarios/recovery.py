@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from zosbd2 import WireProtocol
+
 from vmtest.disks import Disk
 from vmtest.errors import CommandFailed
 from vmtest.guest import Guest, Process, mounted
@@ -39,10 +41,18 @@ class Servers:
     again: Sequence[str]
 
 
-def file_servers(path: str, *options: str, size: int = SIZE) -> Servers:
+def file_servers(
+    path: str, protocol: WireProtocol = "ring", *options: str, size: int = SIZE
+) -> Servers:
     """zosbd2_file on a file or block device."""
-    command = ["zosbd2_file", f"--name={NAME}", *options]
+    command = ["zosbd2_file", f"--name={NAME}", f"--protocol={protocol}", *options]
     return Servers([*command, f"--size={size}", path], [*command, "--reattach", path])
+
+
+def kept_ramdisk(protocol: WireProtocol) -> list[str]:
+    """The command line of zosbd2_sample_ramdisk with memory that outlives it."""
+    command = ["zosbd2_sample_ramdisk", f"--name={NAME}", f"--protocol={protocol}"]
+    return [*command, "--keep", "--size=64M"]
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from zosbd2 import WireProtocol
 
 from vmtest.guest import Guest, mounted
 from vmtest.remote_python import RemotePython
@@ -23,6 +24,7 @@ from .recovery import (
     counter,
     file_servers,
     fio_until,
+    kept_ramdisk,
     make_file_system,
     replaced_repeatedly,
 )
@@ -39,21 +41,36 @@ GROW = {
 }
 
 
-def _upgraded(which: str) -> Servers:
+def _upgraded(which: str, protocol: WireProtocol, later: WireProtocol) -> Servers:
+    """The first server speaks *protocol*, all that take over from it *later*."""
     if which == "zosbd2_file":
-        command = ["zosbd2_file", f"--name={NAME}"]
-        return Servers([*command, f"--size={SIZE}", BACKING], [*command, "--take-over", BACKING])
-    command = ["zosbd2_sample_ramdisk", f"--name={NAME}", "--keep", "--size=64M"]
-    return Servers(command, [*command, "--take-over"])
+        again = ["zosbd2_file", f"--name={NAME}", f"--protocol={later}", "--take-over", BACKING]
+        return Servers(file_servers(BACKING, protocol).first, again)
+    return Servers(kept_ramdisk(protocol), [*kept_ramdisk(later), "--take-over"])
 
 
-@pytest.mark.parametrize("which", ["zosbd2_file", "zosbd2_sample_ramdisk"])
+@pytest.mark.parametrize(
+    ("which", "protocol", "later"),
+    [
+        ("zosbd2_file", "classic", "classic"),
+        ("zosbd2_file", "classic", "ring"),
+        ("zosbd2_file", "ring", "ring"),
+        ("zosbd2_sample_ramdisk", "ring", "ring"),
+    ],
+)
 def test_crash_recovery_upgrade_under_load(
-    guest: Guest, python: RemotePython, which: str, seed: int, repeated: Callable[[int], int]
+    guest: Guest,
+    python: RemotePython,
+    which: str,
+    protocol: WireProtocol,
+    later: WireProtocol,
+    seed: int,
+    repeated: Callable[[int], int],
 ) -> None:
     guest.run("rm", "-f", BACKING)
     upgrades = repeated(8)
-    with replaced_repeatedly(guest, python, _upgraded(which), upgrades, seed) as storm:
+    servers = _upgraded(which, protocol, later)
+    with replaced_repeatedly(guest, python, servers, upgrades, seed) as storm:
         verified = fio_until(guest, lambda: "replaced" in storm.stdout, seed)
         print(f"seed {seed}: {upgrades} upgrades, {verified} bytes verified")
         assert counter(guest, "errors") == 0
@@ -62,10 +79,15 @@ def test_crash_recovery_upgrade_under_load(
 
 @pytest.mark.parametrize("kind", EVERY_JOURNALLING)
 def test_crash_recovery_resize_under_load(
-    guest: Guest, python: RemotePython, kind: str, seed: int, tmp_path: Path
+    guest: Guest,
+    python: RemotePython,
+    protocol: WireProtocol,
+    kind: str,
+    seed: int,
+    tmp_path: Path,
 ) -> None:
     guest.run("rm", "-f", BACKING)
-    with guest.start(*file_servers(BACKING).first) as server:
+    with guest.start(*file_servers(BACKING, protocol).first) as server:
         server.wait_for("ready")
         make_file_system(guest, kind)
         with mounted(guest, NODE, MOUNT_POINT):

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from zosbd2 import WireProtocol
 
 from vmtest.guest import Guest
 from vmtest.remote_python import RemotePython
@@ -19,6 +20,7 @@ from .recovery import (
     counter,
     file_servers,
     fio_until,
+    kept_ramdisk,
     killed_repeatedly,
     use_while_killed,
 )
@@ -35,19 +37,23 @@ def backing(guest: Guest) -> None:
 
 
 def test_crash_recovery_one_kill_under_verified_load(
-    guest: Guest, python: RemotePython, seed: int
+    guest: Guest, python: RemotePython, protocol: WireProtocol, seed: int
 ) -> None:
-    with killed_repeatedly(guest, python, file_servers(BACKING), 1, seed) as storm:
+    with killed_repeatedly(guest, python, file_servers(BACKING, protocol), 1, seed) as storm:
         fio_until(guest, lambda: "killed" in storm.stdout, seed)
         assert counter(guest, "errors") == 0
         assert counter(guest, "servers_lost") == 1
 
 
 def test_crash_recovery_sixty_kills_under_verified_load(
-    guest: Guest, python: RemotePython, seed: int, repeated: Callable[[int], int]
+    guest: Guest,
+    python: RemotePython,
+    protocol: WireProtocol,
+    seed: int,
+    repeated: Callable[[int], int],
 ) -> None:
     kills = repeated(60)
-    with killed_repeatedly(guest, python, file_servers(BACKING), kills, seed) as storm:
+    with killed_repeatedly(guest, python, file_servers(BACKING, protocol), kills, seed) as storm:
         verified = fio_until(guest, lambda: "killed" in storm.stdout, seed)
         lost, handed_on = counter(guest, "servers_lost"), counter(guest, "handed_on")
         print(f"seed {seed}: {kills} kills, {lost} of servers that had attached, "
@@ -61,6 +67,7 @@ def test_crash_recovery_sixty_kills_under_verified_load(
 def test_crash_recovery_kills_under_a_file_system(
     guest: Guest,
     python: RemotePython,
+    protocol: WireProtocol,
     kind: str,
     seed: int,
     repeated: Callable[[int], int],
@@ -68,7 +75,9 @@ def test_crash_recovery_kills_under_a_file_system(
 ) -> None:
     print(f"seed {seed}")
     with (
-        killed_repeatedly(guest, python, file_servers(BACKING), repeated(25), seed) as storm,
+        killed_repeatedly(
+            guest, python, file_servers(BACKING, protocol), repeated(25), seed
+        ) as storm,
         Journal(tmp_path / "journal") as journal,
     ):
         verdict = use_while_killed(guest, python, kind, storm, seed, journal)
@@ -78,9 +87,13 @@ def test_crash_recovery_kills_under_a_file_system(
 
 
 def test_crash_recovery_of_a_ram_disk_that_keeps_its_memory(
-    guest: Guest, python: RemotePython, seed: int, repeated: Callable[[int], int]
+    guest: Guest,
+    python: RemotePython,
+    protocol: WireProtocol,
+    seed: int,
+    repeated: Callable[[int], int],
 ) -> None:
-    command = ["zosbd2_sample_ramdisk", f"--name={NAME}", "--keep", "--size=64M"]
+    command = kept_ramdisk(protocol)
     servers = Servers(command, [*command, "--reattach"])
     kills = repeated(15)
     with killed_repeatedly(guest, python, servers, kills, seed) as storm:

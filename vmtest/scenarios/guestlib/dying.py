@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 
 import zosbd2
-from zosbd2 import Operation, Recovery
+from zosbd2 import Operation, Recovery, WireProtocol
 
 from .disks import BLOCK, MIB, pattern, reader, wait_until
 from .lasting import NAME, LastingDisk, ServerProcess, lasting, serve
@@ -24,9 +24,9 @@ _CLONE_NEWNS, _CLONE_NEWPID = 0x0002_0000, 0x2000_0000
 PROMPTLY = 2.0
 
 
-def death(way: str) -> dict[str, object]:
+def death(protocol: WireProtocol, way: str) -> dict[str, object]:
     """A server that has a read dies in some way; how soon another one has the read."""
-    with lasting() as disk:
+    with lasting(protocol) as disk:
         disk.memory[:BLOCK] = pattern(0, BLOCK)
         server = ServerProcess(lambda say: _WAYS[way](disk, say))
         disk.servers.append(server)

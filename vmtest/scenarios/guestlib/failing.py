@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import time
-from collections import Counter
+from functools import partial
 from typing import TypedDict
 
-from zosbd2 import Operation, Recovery
+from zosbd2 import Operation, Recovery, WireProtocol
 
 from .control import destroy
 from .disks import BLOCK, Submitter, opened, pattern, pread, pwrite, reader, wait_until, writer
@@ -23,9 +24,9 @@ def _fsync() -> None:
         os.fsync(fd)
 
 
-def fails_at_once() -> dict[str, object]:
+def fails_at_once(protocol: WireProtocol) -> dict[str, object]:
     """Kill the only server, which has a read, a write and a flush; try more; a new one comes."""
-    with lasting(recovery=Recovery.FAIL) as disk:
+    with lasting(protocol, recovery=Recovery.FAIL) as disk:
         disk.memory[: 64 * BLOCK] = pattern(0, 64 * BLOCK)
         server = disk.start(hold=_ALL)
         held = [reader(NAME, 0), writer(NAME, bytes(BLOCK), 8 * BLOCK), Submitter(_fsync)]
@@ -46,9 +47,9 @@ def fails_at_once() -> dict[str, object]:
         }
 
 
-def fails_only_what_the_dead_had() -> dict[str, object]:
+def fails_only_what_the_dead_had(protocol: WireProtocol) -> dict[str, object]:
     """Two servers have a read each, one is killed; a third read waits all the while."""
-    with lasting(recovery=Recovery.FAIL) as disk:
+    with lasting(protocol, recovery=Recovery.FAIL) as disk:
         disk.memory[: 64 * BLOCK] = pattern(0, 64 * BLOCK)
         first = disk.start(hold=_ALL)
         lost = reader(NAME, 0)
@@ -61,9 +62,9 @@ def fails_only_what_the_dead_had() -> dict[str, object]:
         return {"lost": ended, "kept": kept, "then": outcome(reader(NAME, BLOCK).end)}
 
 
-def waits_before_the_first_server() -> bool:
+def waits_before_the_first_server(protocol: WireProtocol) -> bool:
     """Nobody has served the device yet: a read waits for the first server, and is answered."""
-    with lasting(recovery=Recovery.FAIL) as disk:
+    with lasting(protocol, recovery=Recovery.FAIL) as disk:
         disk.memory[:BLOCK] = pattern(0, BLOCK)
         early = reader(NAME, 0)
         wait_until("the read waits", lambda: disk.counter("queued") == 1)
@@ -71,9 +72,9 @@ def waits_before_the_first_server() -> bool:
         return early.end() == pattern(0, BLOCK)
 
 
-def gives_up_after_the_time_out() -> dict[str, object]:
+def gives_up_after_the_time_out(protocol: WireProtocol) -> dict[str, object]:
     """Policy "wait", and nobody comes in time; a server that comes later finds a usable device."""
-    with lasting(timeout_seconds=1) as disk:
+    with lasting(protocol, timeout_seconds=1) as disk:
         disk.memory[: 64 * BLOCK] = pattern(0, 64 * BLOCK)
         server = disk.start(hold=_ALL)
         held = reader(NAME, 0)
@@ -94,40 +95,37 @@ class UnderLoad(TypedDict):
     """How a destroy under load, the load's threads and the server ended."""
 
     destroyed: str
-    threads: int
     ends: list[str]
     seconds: float
     server: int
 
 
-def destroyed_under_load(policy: str) -> UnderLoad:
+def destroyed_under_load(protocol: WireProtocol, policy: str) -> UnderLoad:
     """Four threads read and write; the device is destroyed by force with its server at work."""
-    ends: Counter[str] = Counter()
-    with lasting(recovery=Recovery[policy]) as disk:
+    with lasting(protocol, recovery=Recovery[policy]) as disk:
         server = disk.start()
-        threads = [Submitter(lambda n=number: load(n, ends)) for number in range(4)]  # type: ignore[misc]
+        threads = [Submitter(partial(load, number)) for number in range(4)]
         wait_until("load", lambda: disk.counter("requests") > 50)
         began = time.monotonic()
         destroyed = destroy(disk.control, disk.handle, 1)
-        for each in threads:
-            each.end()
+        ends = [str(each.end()) for each in threads]
         return {
             "destroyed": destroyed,
-            "threads": sum(ends.values()),
-            "ends": sorted(ends),
+            "ends": ends,
             "seconds": time.monotonic() - began,
             "server": server.wait(),
         }
 
 
-def load(number: int, ends: Counter[str]) -> None:
-    """Read and write by turns until one fails; counts how it did."""
+def load(number: int) -> str:
+    """Read and write by turns until one fails; returns how it did."""
+    ended = "OK"
     with opened(NAME) as fd:
-        for turn in range(10**6):
+        for turn in itertools.count():
             offset = (turn * 7 + number) % 100 * BLOCK
-            ended = outcome(lambda: pread(fd, BLOCK, offset))  # noqa: B023
+            ended = outcome(partial(pread, fd, BLOCK, offset))
             if ended == "OK":
-                ended = outcome(lambda: pwrite(fd, bytes(BLOCK), offset))  # noqa: B023
+                ended = outcome(partial(pwrite, fd, bytes(BLOCK), offset))
             if ended != "OK":
-                ends[ended] += 1
-                return
+                break
+    return ended

@@ -14,10 +14,11 @@ from collections.abc import Callable, Iterator
 from random import Random
 
 import zosbd2
-from zosbd2 import Feature, Operation, Recovery, Request
+from zosbd2 import Feature, Operation, Recovery, Request, WireProtocol
 
-from .disks import MIB, counter, udev_held, wait_until
+from .disks import MIB, counter, sleeps_in_ioctl, udev_held, wait_until
 from .patience import stretched
+from .servers import attached
 
 NAME = "testdisk"
 SIZE = 16 * MIB
@@ -32,8 +33,15 @@ class LastingDisk:
     ``memory`` is what they serve, shared by all of them and the parent.
     """
 
-    def __init__(self, control: zosbd2.Control, handle: int, size: int) -> None:
+    def __init__(
+        self,
+        control: zosbd2.Control,
+        handle: int,
+        size: int,
+        protocol: WireProtocol = "classic",
+    ) -> None:
         self.control = control
+        self.protocol = protocol
         self.handle = handle
         self.memory = mmap.mmap(-1, size)
         self.servers: list[ServerProcess] = []
@@ -49,7 +57,8 @@ class LastingDisk:
     ) -> ServerProcess:
         """A server that has attached, or (without ``wait``) soon will have.
 
-        It has a session, or (``through_node``) the block device open, as classic servers do.
+        It has a session or a channel, or (``through_node``) the block device open, as the first
+        classic servers did.
 
         It fetches requests of the kinds in ``hold`` and does not answer them. Amid its request
         number ``at`` (0: none) it sends ``fate`` to itself, and answers afterwards if it lives.
@@ -67,6 +76,7 @@ class LastingDisk:
 
 @contextlib.contextmanager
 def lasting(
+    protocol: WireProtocol = "classic",
     *,
     features: Feature = zosbd2.SERVER_FEATURES,
     recovery: Recovery = Recovery.WAIT,
@@ -78,7 +88,7 @@ def lasting(
         handle = control.create(
             NAME, size, features=features, recovery=recovery, timeout_seconds=timeout_seconds
         )
-        disk = LastingDisk(control, handle, size)
+        disk = LastingDisk(control, handle, size, protocol)
         try:
             yield disk
         finally:
@@ -134,6 +144,10 @@ class ServerProcess:
             self._status = os.waitpid(self.pid, 0)[1]
             os.close(self._pipe)
         return self._status
+
+    def waits_for_the_module(self) -> bool:
+        """Whether it sleeps in a call of the module."""
+        return sleeps_in_ioctl(self.pid, self.pid)
 
     def wait_until_stopped(self) -> None:
         """Until a signal has stopped it."""
@@ -213,8 +227,10 @@ def serve(
     through_node: bool = False,
 ) -> None:
     """The child's life, see `LastingDisk.start`: it ends with the device."""
-    endpoint = zosbd2.DeviceNode(NAME) if through_node else zosbd2.Control().attach(disk.handle)
-    exchange = zosbd2.Exchange(endpoint, disk.handle)
+    if through_node:
+        exchange = zosbd2.Exchange(zosbd2.DeviceNode(NAME), disk.handle)
+    else:
+        exchange = attached(zosbd2.Control(), disk.handle, disk.protocol)
     say("attached")
     answer = None
     number = 0

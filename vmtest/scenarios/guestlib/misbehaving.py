@@ -11,17 +11,19 @@ import time
 from collections import Counter
 
 import zosbd2
+from zosbd2 import WireProtocol
 
 from .disks import BLOCK, pattern, reader, wait_until, writer
 from .failing import load
 from .lasting import NAME, LastingDisk, lasting
 from .outcomes import outcome
+from .servers import attached
 
 
-def answers_of_every_kind() -> dict[str, object]:
+def answers_of_every_kind(protocol: WireProtocol) -> dict[str, object]:
     """Errors, a short answer, two answers, answers in the wrong order, and none."""
-    with lasting(timeout_seconds=2) as disk, disk.control.attach(disk.handle) as session:
-        server = zosbd2.Exchange(session, disk.handle)
+    with lasting(protocol, timeout_seconds=2) as disk:
+        server = attached(disk.control, disk.handle, protocol)
         return {
             "errors": [_error(server, error) for error in ("EIO", "ENOSPC", "EROFS")],
             "short": _short(server),
@@ -40,12 +42,15 @@ def _error(server: zosbd2.Exchange, name: str) -> str:
 
 
 def _short(server: zosbd2.Exchange) -> list[str]:
+    """Half of the data; where that is refused, all of it."""
     one = reader(NAME, 0, 2 * BLOCK)
     request = server.fetch_request()
-    short = request.answer(bytes(BLOCK))._replace(total_length=BLOCK)
-    refused = outcome(lambda: server.hand_in(short))
-    server.hand_in(request.answer(pattern(0, 2 * BLOCK)))
-    return [refused, "OK" if one.end() == pattern(0, 2 * BLOCK) else "wrong"]
+    half, whole = pattern(0, BLOCK), pattern(0, 2 * BLOCK)
+    ended = outcome(lambda: server.hand_in(request.answer(half)._replace(total_length=BLOCK)))
+    if ended != "OK":
+        server.hand_in(request.answer(whole))
+    found: dict[object, str] = {whole: "whole", half + bytes(BLOCK): "zeroes behind"}
+    return [ended, found.get(one.end(), "wrong")]
 
 
 def _twice(server: zosbd2.Exchange, disk: LastingDisk) -> list[object]:
@@ -75,11 +80,11 @@ def _never(server: zosbd2.Exchange) -> str:
     return outcome(one.end)
 
 
-def clients_that_die(seed: int, rounds: int) -> dict[str, object]:
+def clients_that_die(protocol: WireProtocol, seed: int, rounds: int) -> dict[str, object]:
     """Processes are killed in the middle of reads and writes; the device goes on."""
     rng = random.Random(seed)
     ends: Counter[str] = Counter()
-    with lasting() as disk:
+    with lasting(protocol) as disk:
         disk.start()
         disk.start()
         for _ in range(rounds):
@@ -104,7 +109,7 @@ def _client() -> int:
     pid = os.fork()
     if pid == 0:
         try:
-            load(0, Counter())
+            load(0)
         finally:
             os._exit(1)
     return pid

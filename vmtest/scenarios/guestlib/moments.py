@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TypedDict
 
 import zosbd2
-from zosbd2 import Feature, Operation
+from zosbd2 import Feature, Operation, WireProtocol
 
 from . import trees
 from .control import destroy
@@ -128,10 +128,10 @@ def _is_done(disk: LastingDisk, kind: Operation, submitter: Submitter) -> bool:
     return True
 
 
-def holding(kind: str) -> Survival:
+def holding(protocol: WireProtocol, kind: str) -> Survival:
     """Kill a server that has one request of a kind (a member of Operation); another comes."""
     operation = Operation[kind]
-    with lasting() as disk:
+    with lasting(protocol) as disk:
         _fill(disk)
         first = disk.start(hold=frozenset({operation}))
         submitter = _SUBMITTERS[operation]()
@@ -143,9 +143,9 @@ def holding(kind: str) -> Survival:
         return _survival(disk, [submitter], _is_done(disk, operation, submitter))
 
 
-def holding_several_kinds() -> Survival:
+def holding_several_kinds(protocol: WireProtocol) -> Survival:
     """The same with four kinds at once; zeroing would wait for the discard in the kernel."""
-    with lasting() as disk:
+    with lasting(protocol) as disk:
         _fill(disk)
         first = disk.start(hold=_EVERYTHING)
         kinds = [kind for kind in _SUBMITTERS if kind is not Operation.WRITE_ZEROES_REQUEST]
@@ -159,9 +159,9 @@ def holding_several_kinds() -> Survival:
         return _survival(disk, list(submitters.values()), right)
 
 
-def holding_a_write_through() -> Survival:
+def holding_a_write_through(protocol: WireProtocol) -> Survival:
     """A write that must be durable when it is answered (FUA)."""
-    with lasting() as disk:
+    with lasting(protocol) as disk:
         first = disk.start(hold=_EVERYTHING)
         submitter = _write_through(BLOCK)
         first.expect("holding")
@@ -172,12 +172,12 @@ def holding_a_write_through() -> Survival:
         return _survival(disk, [submitter], right)
 
 
-def idle() -> Survival:
+def idle(protocol: WireProtocol) -> Survival:
     """Kill a server that has nothing to do; a request comes before the next server does."""
-    with lasting() as disk:
+    with lasting(protocol) as disk:
         _fill(disk)
         server = disk.start()
-        wait_until("it waits for a request", lambda: disk.counter("threads") == 1)
+        wait_until("it waits for a request", server.waits_for_the_module)
         server.kill()
         wait_until("its death is known", lambda: disk.counter("servers_lost") == 1)
         submitter = reader(NAME, 8 * BLOCK)
@@ -187,9 +187,9 @@ def idle() -> Survival:
         return _survival(disk, [submitter], right)
 
 
-def one_of_two() -> Survival:
+def one_of_two(protocol: WireProtocol) -> Survival:
     """Two servers with a read each; one is killed. What it had is the other's now."""
-    with lasting() as disk:
+    with lasting(protocol) as disk:
         _fill(disk)
         both = [disk.start(at=1, fate=_STOP) for _ in range(2)]
         submitters = [reader(NAME, number * BLOCK) for number in (8, 9)]
@@ -204,9 +204,9 @@ def one_of_two() -> Survival:
         return _survival(disk, submitters, right)
 
 
-def all_of_three() -> Survival:
+def all_of_three(protocol: WireProtocol) -> Survival:
     """Three servers that have four reads between them are killed at once."""
-    with lasting() as disk:
+    with lasting(protocol) as disk:
         _fill(disk)
         servers = [disk.start(hold=_EVERYTHING) for _ in range(3)]
         submitters = [reader(NAME, number * BLOCK) for number in range(4)]
@@ -227,13 +227,13 @@ def all_of_three() -> Survival:
         return _survival(disk, submitters, right)
 
 
-def in_the_middle_of_a_recovery(seed: int, rounds: int) -> Survival:
+def in_the_middle_of_a_recovery(protocol: WireProtocol, seed: int, rounds: int) -> Survival:
     """A read and a write pass through the hands of ``rounds`` servers that are killed on the way:
     before they attach, before they fetch, with one of the two, with both.
 
     How long all that takes depends on kernel and machine, so one server shows it first."""
     rng = random.Random(seed)
-    with lasting() as disk:
+    with lasting(protocol) as disk:
         _fill(disk)
         first = disk.start(hold=_EVERYTHING)
         submitters = [reader(NAME, 8 * BLOCK), writer(NAME, pattern(0, BLOCK, seed=9), 16 * BLOCK)]
@@ -255,9 +255,9 @@ def in_the_middle_of_a_recovery(seed: int, rounds: int) -> Survival:
         return _survival(disk, submitters, right)
 
 
-def during_an_unforced_destroy() -> dict[str, object]:
+def during_an_unforced_destroy(protocol: WireProtocol) -> dict[str, object]:
     """An unforced destroy writes a dirty device back; its server dies with those writes."""
-    with lasting() as disk:
+    with lasting(protocol) as disk:
         first = disk.start(hold=frozenset({Operation.WRITE_REQUEST, Operation.FLUSH_REQUEST}))
         data = pattern(0, 2 * MIB, seed=3)
         dirty = Submitter(lambda: _write_buffered(data))
@@ -284,7 +284,7 @@ def _write_buffered(data: bytes) -> None:
         assert os.pwrite(fd, data, 0) == len(data)
 
 
-def during_a_forced_destroy(seed: int, rounds: int) -> dict[str, int]:
+def during_a_forced_destroy(protocol: WireProtocol, seed: int, rounds: int) -> dict[str, int]:
     """Kill and destroy at nearly the same time, with reads that are held: how all of them end.
 
     The destroy comes first in half of the rounds.
@@ -292,7 +292,7 @@ def during_a_forced_destroy(seed: int, rounds: int) -> dict[str, int]:
     rng = random.Random(seed)
     ends: Counter[str] = Counter()
     for turn in range(rounds):
-        with lasting() as disk:
+        with lasting(protocol) as disk:
             servers = [disk.start(hold=_EVERYTHING) for _ in range(2)]
             submitters = [reader(NAME, number * BLOCK) for number in range(4)]
             wait_until("all are fetched", lambda: _fetched(disk) == 4)
@@ -321,9 +321,9 @@ def _fetched(disk: LastingDisk) -> int:
     return disk.counter("in_flight") - disk.counter("queued")
 
 
-def during_a_partition_scan() -> dict[str, object]:
+def during_a_partition_scan(protocol: WireProtocol) -> dict[str, object]:
     """Kill the server that a scan for partitions reads from."""
-    with lasting(features=zosbd2.SERVER_FEATURES | Feature.PARTITIONS) as disk:
+    with lasting(protocol, features=zosbd2.SERVER_FEATURES | Feature.PARTITIONS) as disk:
         disk.memory[446:462] = struct.pack("<B3sB3sII", 0, b"", 0x83, b"", 8, 1024)
         disk.memory[510:512] = b"\x55\xaa"
         first = disk.start(hold=frozenset({Operation.READ_REQUEST}))
@@ -354,12 +354,12 @@ class Lives(TypedDict):
 
 
 def in_every_phase_of_a_file_system(
-    make: list[str], check: list[str], seed: int, longest: int
+    protocol: WireProtocol, make: list[str], check: list[str], seed: int, longest: int
 ) -> Lives:
     """mkfs, mount, use, umount, fsck, each with servers that live for a few requests only."""
     rng = random.Random(seed)
     kills = {}
-    with lasting(size=320 * MIB) as disk, Succession(disk, rng, longest) as succession:
+    with lasting(protocol, size=320 * MIB) as disk, Succession(disk, rng, longest) as succession:
 
         def phase(name: str, *commands: list[str] | Callable[[], object]) -> None:
             before = succession.kills
@@ -389,14 +389,14 @@ def in_every_phase_of_a_file_system(
     return {"kills": kills, "errors": errors, "checked": "OK"}
 
 
-def stopped_past_the_time_out() -> dict[str, object]:
+def stopped_past_the_time_out(protocol: WireProtocol) -> dict[str, object]:
     """SIGSTOP three servers that have a read, a write and a flush; their requests time out.
 
     They go on, and answer, while another server has three requests with the same tags: the module
     is to be loaded with a queue depth of 3. Then that one is killed, and they have its requests.
     """
     kinds = (Operation.READ_REQUEST, Operation.WRITE_REQUEST, Operation.FLUSH_REQUEST)
-    with lasting(timeout_seconds=4) as disk:
+    with lasting(protocol, timeout_seconds=4) as disk:
         _fill(disk)
         stopped = []
         expired = []

@@ -79,4 +79,4 @@ def forgetful(guest: Guest, vmtest_session: Session, tmp_path: Path) -> Iterator
 @pytest.mark.usefixtures("forgetful")
 def test_module_that_forgets(python: RemotePython) -> None:
     """As test_crash_recovery_killed_while_holding_one, which passes with the right module."""
-    assert python.call(moments.holding, "WRITE_REQUEST")["outcomes"] == ["OK"]
+    assert python.call(moments.holding, "ring", "WRITE_REQUEST")["outcomes"] == ["OK"]
