@@ -15,7 +15,7 @@ from zosbd2.control import pack_create
 ROOT = Path(__file__).resolve().parent.parent
 
 SHAPE = ["queues", "queue_depth", "physical_block_size", "max_io_bytes", "io_opt",
-         "max_discard_bytes", "discard_granularity", "reserved"]  # fmt: skip
+         "max_discard_bytes", "discard_granularity", "poll_queues"]  # fmt: skip
 """Of a device: fields of 4 bytes, one behind the other."""
 
 
@@ -53,7 +53,7 @@ def zeroes(layout: struct.Struct) -> tuple[object, ...]:
         pytest.param(abi.OPERATION_REQUEST, 16, [0, 8, 12], id="request packet"),
         pytest.param(abi.INFO, 16, [0, 4, 8], id="info"),
         pytest.param(
-            abi.EXTENDED_CREATE, 104, [0, 32, 40, *range(48, 100, 4)], id="extended create"
+            abi.EXTENDED_CREATE, 104, [0, 32, 40, *range(48, 104, 4)], id="extended create"
         ),
         pytest.param(
             abi.EXTENDED_STATUS,
@@ -62,11 +62,11 @@ def zeroes(layout: struct.Struct) -> tuple[object, ...]:
             id="extended status",
         ),
         pytest.param(
-            ring_abi.RING_ATTACH, 64, [0, 4, 8, 16, 20, 24, 28, 32, 36, 40], id="ring attach"
+            ring_abi.RING_ATTACH, 64, [0, 4, 8, 16, 20, 24, 28, 32, 36, 40, 48], id="ring attach"
         ),
-        pytest.param(ring_abi.RING, 128, [0, 4, 8, 12, 64, 68], id="ring"),
-        pytest.param(ring_abi.RING_REQUEST, 32, [0, 8, 12, 16, 18], id="ring request"),
-        pytest.param(ring_abi.RING_ANSWER, 32, [0, 4, 6, 8, 12, 16, 20, 24], id="ring answer"),
+        pytest.param(ring_abi.RING, 128, [0, 4, 8, 12, 16, 64, 68], id="ring"),
+        pytest.param(ring_abi.RING_REQUEST, 32, [0, 8, 16, 20, 22], id="ring request"),
+        pytest.param(ring_abi.RING_ANSWER, 32, [0, 8, 16, 20, 24, 28, 30], id="ring answer"),
         pytest.param(abi.ATTACH, 32, [0, 4, 8, 16, 20], id="attach"),
         pytest.param(abi.RESIZE, 16, [0, 4, 8], id="resize"),
         pytest.param(abi.OPERATION_RESPONSE, 8, [0], id="response packet"),
@@ -195,13 +195,16 @@ def test_ring_header_has_the_same_layouts(tmp_path: Path) -> None:
         "sizeof(struct zosbd2_ring_attach)": ring_abi.RING_ATTACH.size,
         **_offsets("zosbd2_ring", ["request_tail", "answer_head", "state", "reserved0"]),
         **_offsets("zosbd2_ring", ["request_head", "answer_tail"], first=ring_abi.SERVER_OFFSET),
-        **_offsets("zosbd2_ring_request", ["length_bytes", "id"], first=8),
-        "offsetof(struct zosbd2_ring_request, operation)": 16,
-        "offsetof(struct zosbd2_ring_request, flags)": 18,
-        "offsetof(struct zosbd2_ring_answer, flags)": 4,
-        "offsetof(struct zosbd2_ring_answer, reserved)": 6,
-        **_offsets("zosbd2_ring_answer", ["error", "length_bytes", "offset", "reserved1"], first=8),
-        "offsetof(struct zosbd2_ring_answer, address)": 24,
+        "offsetof(struct zosbd2_ring, generation)": 16,
+        "offsetof(struct zosbd2_ring_request, start_byte)": 8,
+        "offsetof(struct zosbd2_ring_request, length_bytes)": 16,
+        "offsetof(struct zosbd2_ring_request, operation)": 20,
+        "offsetof(struct zosbd2_ring_request, flags)": 22,
+        "offsetof(struct zosbd2_ring_answer, address)": 8,
+        **_offsets("zosbd2_ring_answer", ["length_bytes", "offset", "error"], first=16),
+        "offsetof(struct zosbd2_ring_answer, flags)": 28,
+        "offsetof(struct zosbd2_ring_answer, reserved)": 30,
+        "offsetof(struct zosbd2_ring_attach, generation)": 40,
         "offsetof(struct zosbd2_ring_attach, features)": 8,
         **_offsets(
             "zosbd2_ring_attach",

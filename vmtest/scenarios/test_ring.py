@@ -78,7 +78,7 @@ def test_requests_come_and_are_answered_in_batches(python: RemotePython) -> None
 def test_no_more_is_brought_than_a_ring_has_room_for(python: RemotePython) -> None:
     assert python.call(ring.small_rings, 5) == {
         "entries": 4,
-        "overfull": 0,
+        "overfull": ["ENOBUFS", "OK"],
         "requests": 30,
         "right": True,
     }

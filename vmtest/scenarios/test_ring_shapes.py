@@ -98,6 +98,11 @@ WRONG_SHAPES: list[dict[str, int]] = [
     {"max_io_bytes": 16 * MIB + 4096},
     {"max_io_bytes": 1 << 31},
     {"io_opt": 512},
+    {"io_opt": 32 * MIB},
+    {"max_discard_bytes": 12288, "discard_granularity": 8192},
+    {"max_discard_bytes": 12288, "physical_block_size": 8192},
+    {"poll_queues": 65},
+    {"reserved": 1},
     {"io_opt": 12288, "physical_block_size": 8192},
     {"max_discard_bytes": 4095},
     {"max_discard_bytes": (1 << 30) + 4096},
@@ -118,7 +123,7 @@ def test_the_largest_shapes_are_made(python: RemotePython) -> None:
     largest: list[dict[str, int]] = [
         {"queues": 64},
         {"queue_depth": 4096},
-        {"physical_block_size": 16 * MIB, "max_io_bytes": 16 * MIB, "io_opt": 48 * MIB},
+        {"physical_block_size": 16 * MIB, "max_io_bytes": 16 * MIB, "io_opt": 16 * MIB},
         {"max_discard_bytes": 1 << 30, "discard_granularity": 1 << 30},
         {"block_size": 512, "number_of_blocks": 8192},
         {"block_size": 512, "number_of_blocks": 3 << 33},
@@ -149,11 +154,13 @@ def test_channels_that_cannot_be_are_refused(python: RemotePython) -> None:
             {"features": 1 << 3},
             {"features": 1 << 63},
             {"reserved": 1},
-            {"reserved": 1 << 191},
+            {"generation": 1, "flags": 1},
+            {"reserved": 1 << 127},
         ],
         "ENOENT": [{"handle": 1}],
+        "ESTALE": [{"generation": 2}],
         NOT_SUPPORTED: [{"features": 0}, {"features": 1 << 2}],
-        "OK": [{}, {"entries": 1}, {"entries": 4096}, {"timeout_ms": 5}],
+        "OK": [{}, {"generation": 1}, {"entries": 1}, {"entries": 4096}, {"timeout_ms": 5}],
     }
     for ended, fields in wrong.items():
         assert python.call(ring_shapes.attached, fields) == [ended] * len(fields)

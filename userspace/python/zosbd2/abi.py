@@ -162,14 +162,14 @@ max_segments_per_request, timeout_milliseconds, handle_id, device_name."""
 
 INFO: Final = struct.Struct("=IIQ")
 """out version, out max_devices, out features."""
-EXTENDED_CREATE: Final = struct.Struct("=32sQQIIIIIIIIIIII8s")
+EXTENDED_CREATE: Final = struct.Struct("=32sQQIIIIIIIIIIIIII")
 """device_name, number_of_blocks, features, block_size, timeout_seconds, max_segments,
 recovery, out handle_id, queues, queue_depth, physical_block_size, max_io_bytes, io_opt,
-max_discard_bytes, discard_granularity, reserved."""
+max_discard_bytes, discard_granularity, poll_queues, reserved."""
 EXTENDED_STATUS: Final = struct.Struct("=IIQQIIII32sIIIIIIII")
 """handle_id, out block_size, number_of_blocks, features, timeout_seconds, max_segments,
 recovery, servers, device_name, queues, queue_depth, physical_block_size, max_io_bytes,
-io_opt, max_discard_bytes, discard_granularity, reserved."""
+io_opt, max_discard_bytes, discard_granularity, poll_queues."""
 ATTACH: Final = struct.Struct("=IIQI12s")
 """handle_id, flags, features, timeout_ms, reserved."""
 RESIZE: Final = struct.Struct("=IIQ")

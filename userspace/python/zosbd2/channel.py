@@ -32,7 +32,7 @@ HAVE_RINGS: Final = HAVE_CTYPES and _HAVE_MMAP
 """Whether this Python can serve over rings: Debian's python3-minimal cannot."""
 
 RingRequest = tuple[int, int, int, int, int]
-"""start_byte, length_bytes, id, operation (RingOperation), flags (abi.REQUEST_*)."""
+"""id, start_byte, length_bytes, operation (RingOperation), flags (abi.REQUEST_*)."""
 
 
 class RingLayout(NamedTuple):
@@ -48,14 +48,14 @@ class RingLayout(NamedTuple):
 class Channel(Descriptor):
     """What Control.attach_queue() returns; a context manager that closes it.
 
-    Belongs to the process that makes the first call on it, and to one thread at a time.
+    Belongs to the process that attached it, and to one thread at a time.
     When it is closed, what was fetched through it and not answered is handed on, or fails.
 
     Answers are put into their ring, and carried out by the next ``enter``, which also makes
     room for them; so there are at most ``layout.entries`` at a time::
 
         channel.enter(1, wait=True)
-        for start, length, name, operation, flags in channel.take(1):
+        for name, start, length, operation, flags in channel.take(1):
             channel.put(name, ANSWER_COPY | ANSWER_END, address=...)
         channel.enter()
     """
@@ -99,6 +99,12 @@ class Channel(Descriptor):
         return state
 
     @property
+    def generation(self) -> int:
+        """What other channels of this server name, see Control.attach_queue()."""
+        generation: int = RING.unpack_from(self.memory)[4]
+        return generation
+
+    @property
     def request_tail(self) -> int:
         """Requests before it have been brought."""
         tail: int = RING.unpack_from(self.memory)[0]
@@ -113,10 +119,11 @@ class Channel(Descriptor):
     def enter(self, most: int = 0, *, wait: bool = False) -> int:
         """Have all answers carried out, and bring up to *most* requests; returns how many.
 
-        Raises plain OSError: EINVAL or EFAULT if the answer at answer_head is wrong;
+        Raises plain OSError: EBADMSG or EFAULT if the answer at answer_head is wrong, ENOBUFS
+        if requests are asked for and there is no room for one;
         FileNotFoundError when the device is gone, or another's: see state;
         InterruptedError when a signal ended the wait, and all answers are carried out; EPERM
-        in another process, EBUSY beside another thread.
+        in another process than the one that attached, EBUSY beside another thread.
         """
         return self.enter_raw(most | ENTER_WAIT if wait else most)
 
@@ -155,9 +162,7 @@ class Channel(Descriptor):
         """
         position = self.answer_tail
         at = (position & self._mask) * RING_ANSWER.size
-        RING_ANSWER.pack_into(
-            self._answers, at, request, flags, 0, error, length, offset, 0, address
-        )
+        RING_ANSWER.pack_into(self._answers, at, request, address, length, offset, error, flags, 0)
         self.answer_tail = (position + 1) & POSITION_MASK
         return position
 
@@ -167,7 +172,7 @@ class Channel(Descriptor):
         -ENOENT if its request is not with this server any more.
         """
         at = (position & self._mask) * RING_ANSWER.size
-        error: int = RING_ANSWER.unpack_from(self._answers, at)[3]
+        error: int = RING_ANSWER.unpack_from(self._answers, at)[4]
         return error
 
 

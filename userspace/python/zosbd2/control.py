@@ -135,7 +135,7 @@ class Control(Descriptor):
         own, block_size, blocks, features, timeout, segments, recovery, servers, name, *shape = (
             abi.EXTENDED_STATUS.unpack(buffer)
         )
-        queues, depth, physical_block_size, max_io, io_opt, max_discard, granularity, _ = shape
+        queues, depth, physical_block_size, max_io, io_opt, max_discard, granularity, polled = shape
         return DeviceDescription(
             handle=own,
             name=abi.name_from_field(name),
@@ -153,6 +153,7 @@ class Control(Descriptor):
             io_opt=io_opt,
             max_discard_bytes=max_discard,
             discard_granularity=granularity,
+            poll_queues=polled,
         )
 
     def resize(self, handle: int, size: int, *, patience: float = 3.0) -> None:
@@ -202,19 +203,21 @@ class Control(Descriptor):
         take_over: bool = False,
         timeout_ms: int = 5000,
         entries: int = 0,
+        generation: int = 0,
     ) -> Channel:
         """Open a channel to a queue of a device, as attach() does a session.
 
         *entries* is how many each of its rings has, a power of two; 0 leaves it to the
-        module.  Raises what attach() does, and EINVAL for a queue that there is not.
+        module.  A server with several channels names in the later ones the *generation* of
+        the first.  Raises what attach() does, EINVAL for a queue that there is not, and
+        ESTALE if another server has taken over since *generation*.
         """
 
         def attach(flags: int, left: int) -> Channel:
-            buffer = bytearray(
-                RING_ATTACH.pack(handle, flags, features, left, queue, entries, *(0, 0, 0), b"")
-            )
+            wanted = (handle, flags, features, left, queue, entries)
+            buffer = bytearray(RING_ATTACH.pack(*wanted, *(0, 0, 0), generation, b""))
             fd = self.call(ExtensionCall.ATTACH_QUEUE, buffer)
-            *_, made, requests, answers, size, _ = RING_ATTACH.unpack(buffer)
+            *_, made, requests, answers, size, _, _ = RING_ATTACH.unpack(buffer)
             return Channel(fd, path, RingLayout(made, requests, answers, size))
 
         path = self._path_of(handle)
@@ -306,7 +309,8 @@ def _pack_extended_create(name: str, blocks: int, options: DeviceOptions) -> byt
             options.get("io_opt", 0),
             options.get("max_discard_bytes", 0),
             options.get("discard_granularity", 0),
-            b"",
+            options.get("poll_queues", 0),
+            0,
         )
     )
 

@@ -39,6 +39,8 @@ class DeviceOptions(TypedDict, total=False):
     """What one discard covers, at most 1 GiB, default 128 MiB."""
     discard_granularity: int
     """Bytes, a power of two; default block_size."""
+    poll_queues: int
+    """Queues for polled I/O besides, at most 64; default none."""
 
 
 class DeviceStatus(NamedTuple):
@@ -86,6 +88,8 @@ class DeviceDescription(NamedTuple):
     max_discard_bytes: int
     discard_granularity: int
     """Bytes."""
+    poll_queues: int
+    """Besides the queues; numbered behind them."""
 
 
 class ModuleInfo(NamedTuple):

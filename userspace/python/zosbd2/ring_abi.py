@@ -51,16 +51,16 @@ ANSWER_COPY: Final = 1 << 0
 ANSWER_END: Final = 1 << 1
 """The request has ended."""
 
-RING_ATTACH: Final = struct.Struct("=IIQIIIIII24s")
+RING_ATTACH: Final = struct.Struct("=IIQIIIIIIQ16s")
 """handle_id, flags, features, timeout_ms, queue, entries (also out), out requests_offset,
-answers_offset, map_bytes, reserved."""
-RING: Final = struct.Struct("=IIII48xII56x")
-"""What the kernel writes: request_tail, answer_head, state, reserved; what the server
-writes: request_head, answer_tail."""
-RING_REQUEST: Final = struct.Struct("=QIIHH12x")
-"""start_byte, length_bytes, id, operation, flags."""
-RING_ANSWER: Final = struct.Struct("=IHHiIIIQ")
-"""id, flags, reserved, error (also out), length_bytes, offset, reserved, address."""
+answers_offset, map_bytes, in generation, reserved."""
+RING: Final = struct.Struct("=IIIIQ40xII56x")
+"""What the kernel writes: request_tail, answer_head, state, reserved, generation; what the
+server writes: request_head, answer_tail."""
+RING_REQUEST: Final = struct.Struct("=QQIHH8x")
+"""id, start_byte, length_bytes, operation, flags."""
+RING_ANSWER: Final = struct.Struct("=QQIIiHH")
+"""id, address, length_bytes, offset, error (also out), flags, reserved."""
 
 SERVER_OFFSET: Final = 64
 """Where what the server writes begins."""

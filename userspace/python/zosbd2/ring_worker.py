@@ -45,6 +45,11 @@ class RingWorker:
         self._readonly = self._arena.view.toreadonly()
         self._batch = batch
 
+    @property
+    def generation(self) -> int:
+        """Of its channel, see Control.attach_queue()."""
+        return self._channel.generation
+
     def serve(self, service: Service) -> Ending:
         """As Worker.serve()."""
         channel = self._channel
@@ -83,7 +88,7 @@ class RingWorker:
         if len(requests) <= _LARGEST_REQUESTS:
             return len(requests)
         left = self._arena.size
-        for index, (_, length, _, operation, _) in enumerate(requests):
+        for index, (_, _, length, operation, _) in enumerate(requests):
             if operation <= _WRITE:
                 left -= length
                 if left < 0:
@@ -98,7 +103,7 @@ class RingWorker:
         fetched = iter(errors)
         place = 0
         since = time.monotonic()
-        for start, length, request, operation, flags in requests:
+        for request, start, length, operation, flags in requests:
             if time.monotonic() - since > _PATIENCE_SECONDS:
                 self._channel.enter()
                 since = time.monotonic()
@@ -141,7 +146,7 @@ class RingWorker:
         channel, address = self._channel, self._arena.address
         positions = []
         at = 0
-        for _, length, request, operation, _ in requests:
+        for request, _, length, operation, _ in requests:
             if operation == _WRITE:
                 positions.append(channel.put(request, ANSWER_COPY, 0, address + at))
                 at += length

@@ -200,19 +200,21 @@ def _ring_workers(
     if not control.has_rings():
         what = f"serve {device.name} over rings, which the module or this Python does not have"
         raise error_for(errno.EOPNOTSUPP, what)
-    threads = max(threads, device.queues)
+    queues = device.queues + device.poll_queues
+    threads = max(threads, queues)
     # Several threads share the requests of a queue: where a handler takes its time, one of
     # them should not take what the others could serve meanwhile.
-    batch = BATCH if threads == device.queues else 1
+    batch = BATCH if threads == queues else 1
     workers: list[RingWorker] = []
     with contextlib.ExitStack() as undo:
         for number in range(threads):
             channel = control.attach_queue(
                 device.handle,
-                number % device.queues,
+                number % queues,
                 features=features_of(handler),
                 take_over=take_over and number == 0,
                 timeout_ms=timeout_ms,
+                generation=workers[0].generation if workers else 0,
             )
             workers.append(RingWorker(channel, device.max_io_bytes, batch))
             undo.callback(workers[-1].close)

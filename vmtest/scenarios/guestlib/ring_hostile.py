@@ -43,10 +43,20 @@ from .ring import COPY_AND_END, NAME, Asked, Ring, device, ringed
 _BYSTANDER = "bystander"
 
 
-def _put_raw(ring: Ring, *fields: int) -> None:
-    """An answer with all of its fields as they are: see RING_ANSWER."""
+def _put_raw(
+    ring: Ring,
+    request: int,
+    flags: int,
+    reserved: int,
+    error: int,
+    length: int,
+    offset: int,
+    address: int,
+) -> None:
+    """An answer with all of its fields as they are."""
     channel = ring.channel
     at = channel.layout.answers + channel.answer_tail % channel.layout.entries * RING_ANSWER.size
+    fields = (request, address, length, offset, error, flags, reserved)
     RING_ANSWER.pack_into(channel.memory, at, *fields)
     channel.answer_tail += 1
 
@@ -55,22 +65,21 @@ def _wrong_answers(asked: Asked, address: int) -> dict[str, tuple[int, ...]]:
     """Answers to a read of four blocks whose first is there."""
     copy, both = ANSWER_COPY, COPY_AND_END
     return {
-        "no flag": (asked.id, 0, 0, 0, 0, BLOCK, 0, address),
-        "unknown flag": (asked.id, both | 4, 0, 0, 0, BLOCK, 0, address),
-        "last flag": (asked.id, 1 << 15, 0, 0, 0, BLOCK, 0, address),
-        "reserved": (asked.id, both, 1, 0, 0, BLOCK, 0, address),
-        "reserved1": (asked.id, both, 0, 0, 0, BLOCK, 1 << 31, address),
-        "error and data": (asked.id, both, 0, -errno.EIO, 0, BLOCK, 0, address),
-        "error without end": (asked.id, copy, 0, -errno.EIO, 0, BLOCK, 0, address),
-        "a gap": (asked.id, copy, 0, 0, BLOCK, 2 * BLOCK, 0, address),
-        "an overlap": (asked.id, copy, 0, 0, BLOCK, 0, 0, address),
-        "a byte before": (asked.id, both, 0, 0, 0, BLOCK - 1, 0, address),
-        "behind the end": (asked.id, copy, 0, 0, 1, 4 * BLOCK, 0, address),
-        "far behind the end": (asked.id, copy, 0, 0, 0, 2**32 - BLOCK, 0, address),
-        "too long": (asked.id, both, 0, 0, 3 * BLOCK + 1, BLOCK, 0, address),
-        "much too long": (asked.id, both, 0, 0, 2**32 - 1, BLOCK, 0, address),
-        "no such id, no flag": (asked.id + 1, 0, 0, 0, 0, 0, 0, address),
-        "no such id, error and data": (0, both, 0, 5, 0, 0, 0, address),
+        "no flag": (asked.id, 0, 0, 0, 0, BLOCK, address),
+        "unknown flag": (asked.id, both | 4, 0, 0, 0, BLOCK, address),
+        "last flag": (asked.id, 1 << 15, 0, 0, 0, BLOCK, address),
+        "reserved": (asked.id, both, 1, 0, 0, BLOCK, address),
+        "error and data": (asked.id, both, 0, -errno.EIO, 0, BLOCK, address),
+        "error without end": (asked.id, copy, 0, -errno.EIO, 0, BLOCK, address),
+        "a gap": (asked.id, copy, 0, 0, BLOCK, 2 * BLOCK, address),
+        "an overlap": (asked.id, copy, 0, 0, BLOCK, 0, address),
+        "a byte before": (asked.id, both, 0, 0, 0, BLOCK - 1, address),
+        "behind the end": (asked.id, copy, 0, 0, 1, 4 * BLOCK, address),
+        "far behind the end": (asked.id, copy, 0, 0, 0, 2**32 - BLOCK, address),
+        "too long": (asked.id, both, 0, 0, 3 * BLOCK + 1, BLOCK, address),
+        "much too long": (asked.id, both, 0, 0, 2**32 - 1, BLOCK, address),
+        "no such id, no flag": (asked.id + 1, 0, 0, 0, 0, 0, address),
+        "no such id, error and data": (0, both, 0, 5, 0, 0, address),
     }
 
 
@@ -85,7 +94,7 @@ def wrong_answers_to_a_read() -> tuple[dict[str, list[object]], bool]:
         ring.channel.enter()
         for name, wrong in _wrong_answers(asked, ring.arena.address).items():
             before, behind = reader(NAME, 8 * BLOCK), reader(NAME, 9 * BLOCK)
-            one, other = sorted(ring.fetch(2))
+            one, other = sorted(ring.fetch(2), key=lambda each: each.start)
             ring.put(one, COPY_AND_END, pattern(one.start, BLOCK), at=MIB)
             _put_raw(ring, *wrong)
             ring.put(other, COPY_AND_END, pattern(other.start, BLOCK), at=2 * MIB)
@@ -180,25 +189,26 @@ def wrong_mappings() -> dict[str, str]:
 
 
 def other_processes() -> dict[str, list[str]]:
-    """A child calls a channel of its parent, and a parent one that its child has called first."""
+    """A child calls channels of its parent, called before or not, and maps one; so does that."""
     with device() as (control, handle):
         mine, its = Ring(control, handle), Ring(control, handle)
         mine.channel.enter()
-        tried = _in_child(
-            lambda: [outcome(partial(ring.channel.enter, 64)) for ring in (mine, its)]
-        )
-        return {
-            "child": tried,
-            "parent": [outcome(partial(ring.channel.enter, 64)) for ring in (mine, its)],
-        }
+
+        def tried() -> list[str]:
+            call = [partial(ring.channel.enter, 64) for ring in (mine, its)]
+            size = mine.channel.layout.size
+            return [*map(outcome, call), outcome(partial(mmap.mmap, mine.channel.fd, size))]
+
+        return {"child": _in_child(tried), "parent": tried()}
 
 
 def without_the_capability() -> list[str]:
     """The process that attached gives up its rights, and goes on."""
-    with ringed() as ring:
+    with device() as (control, handle):
         submitter = reader(NAME, 0)
 
         def serve() -> list[str]:
+            ring = Ring(control, handle)
             os.setresuid(65534, 65534, 65534)
             (asked,) = ring.fetch(1)
             return [outcome(partial(ring.answer, asked, pattern(0, BLOCK)))]

@@ -100,14 +100,15 @@ def created(wanted: list[dict[str, int]]) -> list[str]:
     names = [
         "device_name", "number_of_blocks", "features", "block_size", "timeout_seconds",
         "max_segments", "recovery", "handle", "queues", "queue_depth", "physical_block_size",
-        "max_io_bytes", "io_opt", "max_discard_bytes", "discard_granularity", "reserved",
+        "max_io_bytes", "io_opt", "max_discard_bytes", "discard_granularity", "poll_queues",
+        "reserved",
     ]  # fmt: skip
     found = []
     with udev_held(), zosbd2.Control() as control:
         for fields in wanted:
             right = dict.fromkeys(names, 0) | {"number_of_blocks": 4096, "block_size": BLOCK}
             values: dict[str, object] = {**right, "timeout_seconds": 60, **fields}
-            values |= {"device_name": abi.name_field(NAME), "reserved": b""}
+            values |= {"device_name": abi.name_field(NAME)}
             buffer = bytearray(abi.EXTENDED_CREATE.pack(*values.values()))
             found.append(outcome(partial(control.call, ExtensionCall.CREATE, buffer)))
             control.destroy_all(force=True)
@@ -120,13 +121,13 @@ def attached(wanted: list[dict[str, int]]) -> list[str]:
     To the handle something is added.
     """
     names = ["handle", "flags", "features", "timeout_ms", "queue", "entries", "requests_offset",
-             "answers_offset", "map_bytes"]  # fmt: skip
+             "answers_offset", "map_bytes", "generation"]  # fmt: skip
     found = []
     with device(features=Feature.FLUSH) as (control, handle):
         for fields in wanted:
             right = dict.fromkeys(names, 0) | {"features": int(Feature.FLUSH)}
             values = right | fields | {"handle": handle + fields.get("handle", 0)}
-            reserved = values.pop("reserved", 0).to_bytes(24, "little")
+            reserved = values.pop("reserved", 0).to_bytes(16, "little")
             buffer = bytearray(RING_ATTACH.pack(*values.values(), reserved))
             found.append(outcome(partial(_attach_and_close, control, buffer)))
     return found

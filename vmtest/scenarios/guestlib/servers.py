@@ -103,7 +103,7 @@ class RingExchange(Exchange):
 
     def _taken(self) -> Message:
         """The request that was brought; a write's data is fetched into the memory."""
-        ((start, length, name, operation, flags),) = self.channel.take(1)
+        ((name, start, length, operation, flags),) = self.channel.take(1)
         if operation == RingOperation.WRITE:
             position = self.channel.put(name, ANSWER_COPY, address=self._answer_address)
             with contextlib.suppress(FileNotFoundError):  # the next call tells
