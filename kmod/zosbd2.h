@@ -187,7 +187,8 @@ struct zosbd2_queue {
  * @lost_at: when it went, in jiffies
  * @blocks: size in blocks of @block_size
  * @retired_wait: threads of servers that are being taken over, and who takes over
- * @take_overs: how many take-overs have begun, and one
+ * @take_overs: how many take-overs have begun
+ * @generation: how many have succeeded, and one
  * @take_over: number of the one under way, 0 if there is none
  * @servers: processes that serve, see zosbd2_server.c
  * @servers_lost: how many have served and went away
@@ -238,6 +239,7 @@ struct zosbd2_device {
 	u64 blocks;
 	wait_queue_head_t retired_wait;
 	u64 take_overs;
+	u64 generation;
 	u64 take_over;
 
 	struct list_head servers;
@@ -314,6 +316,7 @@ struct zosbd2_tail {
  *	call
  * @held: under queue->lock: slots that it is the server of
  * @attached: under dev->lock: it may have requests
+ * @served: it has made a call
  * @retired_by: under dev->lock: number of the take-over that retired it, so
  *	that it gets no more requests, or 0
  */
@@ -330,22 +333,26 @@ struct zosbd2_server {
 	unsigned int users;
 	unsigned int held;
 	bool attached;
+	bool served;
 };
 
 /**
  * struct zosbd2_session - an open file that a device is served through
  * @free: frees it, and what it is a part of
- * @opened: called when it has begun, before anybody can use it; may be NULL
+ * @begin: called when it has been admitted, before anybody can use it; 0 or a
+ *	negative errno; may be NULL
+ * @opened: called after that, when a take-over has succeeded; may be NULL
  * @node: on zosbd2_device.sessions
  * @dev: the device, of which it holds a reference
  * @queue: what is served through it
- * @generation: number of the newest take-over when it was opened
+ * @generation: that of the device when it was opened
  * @tgid: the process that opened it
  * @used: under dev->lock: a process has served through it
  * @retired_by: under dev->lock: as in struct zosbd2_server
  */
 struct zosbd2_session {
 	void (*free)(struct zosbd2_session *session);
+	int (*begin)(struct zosbd2_session *session);
 	void (*opened)(struct zosbd2_session *session);
 	struct list_head node;
 	struct zosbd2_device *dev;
@@ -381,16 +388,16 @@ struct zosbd2_reply {
  * @ring: constant, the memory that the server maps
  * @requests: constant, the ring of requests in it
  * @answers: constant, the ring of answers in it
- * @map_bytes: constant, size of @ring
  * @entries: constant, of each ring
- * @busy: a thread is in a call and owns what follows
- * @server: made by the first call; the channel is one of its users
+ * @server: constant, the process; the channel is one of its users
+ * @busy: a thread is in a call and owns what follows, up to @kicked
  * @request_tail: number of requests that were brought
  * @answer_head: number of answers that were carried out
  * @told_retired: number of the newest take-over it was asked to quiesce for
  * @spin_ns: how long to look for a request before sleeping
  * @round: answers that are being carried out; not on the stack, which is
  *	zeroed first where the kernel was configured so
+ * @kicked: under the queue's lock: the next to sleep is to return
  * @idle: on zosbd2_queue.idle, under its lock
  * @task: who sleeps, while it is there
  */
@@ -399,17 +406,18 @@ struct zosbd2_channel {
 	struct zosbd2_ring *ring;
 	struct zosbd2_ring_request *requests;
 	struct zosbd2_ring_answer *answers;
-	size_t map_bytes;
 	u32 entries;
 
-	atomic_t busy;
 	struct zosbd2_server *server;
+
+	atomic_t busy;
 	u32 request_tail;
 	u32 answer_head;
 	u64 told_retired;
 	unsigned int spin_ns;
 	struct zosbd2_reply round[ZOSBD2_ROUND];
 
+	bool kicked;
 	struct hlist_node idle;
 	struct task_struct *task;
 };
@@ -618,6 +626,7 @@ int zosbd2_channel_attach(struct zosbd2_device *dev,
 
 /* zosbd2_enter.c */
 int zosbd2_enter(struct zosbd2_channel *channel, unsigned int max, bool wait);
+void zosbd2_kick_channel(struct zosbd2_channel *channel);
 
 /* zosbd2_commit.c */
 int zosbd2_commit(struct zosbd2_channel *channel);

@@ -184,6 +184,7 @@ static enum blk_eh_timer_return zosbd2_timeout(struct request *rq)
 	struct zosbd2_queue *queue = rq->mq_hctx->driver_data;
 	int tag = READ_ONCE(rq->tag);
 	struct zosbd2_slot *slot;
+	long left;
 
 	/* It has just ended, and was one whose tag a flush had borrowed. */
 	if (tag < 0)
@@ -201,8 +202,9 @@ static enum blk_eh_timer_return zosbd2_timeout(struct request *rq)
 		zosbd2_requests_reap(queue, NULL);
 		return BLK_EH_RESET_TIMER;
 	}
-	if (slot->extended && time_before(jiffies, slot->deadline)) {
-		rq->timeout = slot->deadline - jiffies;
+	left = slot->deadline - jiffies;
+	if (slot->extended && left > 0) {
+		rq->timeout = left;
 		spin_unlock(&queue->lock);
 		return BLK_EH_RESET_TIMER;
 	}

@@ -44,38 +44,22 @@ static void zosbd2_channel_free(struct zosbd2_session *session)
 	kfree(channel);
 }
 
-/* Before the first call nothing serves. */
-static int zosbd2_channel_begin(struct zosbd2_channel *channel)
-{
-	struct zosbd2_session *session = &channel->session;
-	int ret;
-
-	ret = zosbd2_server_attach(session->dev, session, &channel->server);
-	if (ret == -ENOENT)
-		WRITE_ONCE(channel->ring->state, ZOSBD2_RING_GONE);
-	return ret;
-}
-
 static int zosbd2_channel_enter(struct zosbd2_channel *channel,
 				unsigned long arg)
 {
 	unsigned int noio;
-	int ret = 0;
+	int ret;
 
 	if (arg & ~(unsigned long)(ZOSBD2_ENTER_MAX_REQUESTS |
 				   ZOSBD2_ENTER_WAIT))
 		return -EINVAL;
-	if (channel->session.tgid != task_tgid(current))
-		return -EPERM;
 	if (atomic_xchg_acquire(&channel->busy, 1))
 		return -EBUSY;
 	/* Memory must not be made free by I/O that waits for this server. */
 	noio = memalloc_noio_save();
-	if (unlikely(!channel->server))
-		ret = zosbd2_channel_begin(channel);
-	if (likely(!ret))
-		ret = zosbd2_enter(channel, arg & ZOSBD2_ENTER_MAX_REQUESTS,
-				   arg & ZOSBD2_ENTER_WAIT);
+	WRITE_ONCE(channel->server->served, true);
+	ret = zosbd2_enter(channel, arg & ZOSBD2_ENTER_MAX_REQUESTS,
+			   arg & ZOSBD2_ENTER_WAIT);
 	memalloc_noio_restore(noio);
 	atomic_set_release(&channel->busy, 0);
 	return ret;
@@ -84,10 +68,17 @@ static int zosbd2_channel_enter(struct zosbd2_channel *channel,
 static long zosbd2_channel_ioctl(struct file *file, unsigned int cmd,
 				 unsigned long arg)
 {
-	/* Whoever attached had the capability. */
-	if (cmd != ZOSBD2_IOC_ENTER)
+	struct zosbd2_channel *channel = zosbd2_channel_of(file->private_data);
+
+	if (cmd != ZOSBD2_IOC_ENTER && cmd != ZOSBD2_IOC_WAKE)
 		return -ENOTTY;
-	return zosbd2_channel_enter(zosbd2_channel_of(file->private_data), arg);
+	/* Whoever attached had the capability. */
+	if (channel->session.tgid != task_tgid(current))
+		return -EPERM;
+	if (cmd == ZOSBD2_IOC_ENTER)
+		return zosbd2_channel_enter(channel, arg);
+	zosbd2_kick_channel(channel);
+	return 0;
 }
 
 static int zosbd2_channel_mmap(struct file *file, struct vm_area_struct *vma)
@@ -102,37 +93,37 @@ static int zosbd2_channel_mmap(struct file *file, struct vm_area_struct *vma)
 	return remap_vmalloc_range(vma, channel->ring, vma->vm_pgoff);
 }
 
-/* A call would tell of a take-over what it has not told before. */
-static bool zosbd2_channel_has_news(struct zosbd2_channel *channel)
+/* Would a call return at once, with requests or with news? */
+static bool zosbd2_channel_is_ready(struct zosbd2_channel *channel)
 {
-	struct zosbd2_server *server = READ_ONCE(channel->server);
+	struct zosbd2_queue *queue = zosbd2_channel_queue(channel);
+	struct zosbd2_server *server = channel->server;
 	u64 retired_by;
 
-	if (!server)
-		return READ_ONCE(channel->session.retired_by);
-	if (!READ_ONCE(server->attached))
+	if (READ_ONCE(queue->dev->gone) || !READ_ONCE(server->attached) ||
+	    READ_ONCE(channel->kicked))
 		return true;
-	switch (zosbd2_retirement(server, &retired_by)) {
-	case ZOSBD2_RETIRED:
-		return true;
-	case ZOSBD2_RETIRING:
-		return READ_ONCE(channel->told_retired) != retired_by;
-	default:
-		return false;
+	if (unlikely(READ_ONCE(server->retired_by))) {
+		switch (zosbd2_retirement(server, &retired_by)) {
+		case ZOSBD2_RETIRED:
+			return true;
+		case ZOSBD2_RETIRING:
+			/* Requests are not for it any more. */
+			return READ_ONCE(channel->told_retired) != retired_by;
+		default:
+			break;
+		}
 	}
+	return !list_empty_careful(&queue->queued);
 }
 
 static __poll_t zosbd2_channel_poll(struct file *file,
 				    struct poll_table_struct *table)
 {
 	struct zosbd2_channel *channel = zosbd2_channel_of(file->private_data);
-	struct zosbd2_queue *queue = zosbd2_channel_queue(channel);
 
-	poll_wait(file, &queue->wait, table);
-	if (!list_empty_careful(&queue->queued) ||
-	    READ_ONCE(queue->dev->gone) || zosbd2_channel_has_news(channel))
-		return EPOLLIN | EPOLLRDNORM;
-	return 0;
+	poll_wait(file, &zosbd2_channel_queue(channel)->wait, table);
+	return zosbd2_channel_is_ready(channel) ? EPOLLIN | EPOLLRDNORM : 0;
 }
 
 static const struct file_operations zosbd2_channel_fops = {
@@ -170,6 +161,14 @@ int zosbd2_channel_layout(const struct zosbd2_device *dev,
 	return 0;
 }
 
+/* It counts as a server from now on, and its death is noticed. */
+static int zosbd2_channel_begin(struct zosbd2_session *session)
+{
+	struct zosbd2_channel *channel = zosbd2_channel_of(session);
+
+	return zosbd2_server_attach(session->dev, session, &channel->server);
+}
+
 static void zosbd2_channel_opened(struct zosbd2_session *session)
 {
 	struct zosbd2_channel *channel = zosbd2_channel_of(session);
@@ -192,12 +191,12 @@ static int zosbd2_channel_make(struct zosbd2_device *dev,
 	}
 	channel->requests = (void *)channel->ring + req->requests_offset;
 	channel->answers = (void *)channel->ring + req->answers_offset;
-	channel->map_bytes = req->map_bytes;
 	channel->entries = req->entries;
 	INIT_HLIST_NODE(&channel->idle);
 	channel->session.dev = dev;
 	channel->session.queue = &dev->queues[req->queue];
 	channel->session.generation = req->generation;
+	channel->session.begin = zosbd2_channel_begin;
 	channel->session.opened = zosbd2_channel_opened;
 	channel->session.free = zosbd2_channel_free;
 	return zosbd2_session_open(&channel->session, &zosbd2_channel_fops,

@@ -118,7 +118,7 @@ zosbd2_dev_alloc(const struct zosbd2_ext_create *req)
 	dev = kvzalloc(struct_size(dev, queues, nr_queues), GFP_KERNEL);
 	if (!dev)
 		return NULL;
-	dev->take_overs = 1;
+	dev->generation = 1;
 	dev->nr_queues = nr_queues;
 	dev->nr_poll_queues = nr_poll_queues;
 	dev->queue_depth = req->queue_depth;

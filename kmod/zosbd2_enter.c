@@ -16,6 +16,8 @@
 #include <linux/cpumask.h>
 #include <linux/sched/clock.h>
 #include <linux/sched/signal.h>
+#include <linux/sched/stat.h>
+#include <linux/sched/task.h>
 
 #include "zosbd2.h"
 #include "zosbd2_trace.h"
@@ -164,9 +166,47 @@ static int zosbd2_await_retirement(struct zosbd2_channel *channel)
 	struct zosbd2_device *dev = channel->session.dev;
 
 	if (wait_event_interruptible(dev->retired_wait,
-				     !zosbd2_retirement_is_open(channel)))
+				     !zosbd2_retirement_is_open(channel) ||
+				     READ_ONCE(channel->kicked)))
 		return -ERESTARTNOHAND;
 	return 0;
+}
+
+static bool zosbd2_take_kick(struct zosbd2_channel *channel)
+{
+	struct zosbd2_queue *queue = zosbd2_channel_queue(channel);
+	bool kicked;
+
+	spin_lock(&queue->lock);
+	kicked = channel->kicked;
+	channel->kicked = false;
+	spin_unlock(&queue->lock);
+	return kicked;
+}
+
+/**
+ * zosbd2_kick_channel - have who sleeps in a call, or will, return
+ * @channel: the channel
+ */
+void zosbd2_kick_channel(struct zosbd2_channel *channel)
+{
+	struct zosbd2_queue *queue = zosbd2_channel_queue(channel);
+	struct task_struct *task = NULL;
+
+	spin_lock(&queue->lock);
+	WRITE_ONCE(channel->kicked, true);
+	if (!hlist_unhashed(&channel->idle)) {
+		hlist_del_init(&channel->idle);
+		task = get_task_struct(channel->task);
+	}
+	spin_unlock(&queue->lock);
+	if (task) {
+		wake_up_process(task);
+		put_task_struct(task);
+	}
+	/* Or it waits for what becomes of a take-over, or somebody polls. */
+	wake_up_all(&queue->dev->retired_wait);
+	wake_up_all(&queue->wait);
 }
 
 /*
@@ -182,8 +222,10 @@ static void zosbd2_spin(struct zosbd2_channel *channel)
 	preempt_disable();
 	queue->spinning++;
 	spin_unlock(&queue->lock);
+	/* Not at the expense of who could run here and submit something. */
 	while (list_empty_careful(&queue->queued) &&
-	       !zosbd2_is_disturbed(channel) && !need_resched() &&
+	       !zosbd2_is_disturbed(channel) && !READ_ONCE(channel->kicked) &&
+	       single_task_running() && !need_resched() &&
 	       !signal_pending(current) && local_clock() < until)
 		cpu_relax();
 	spin_lock(&queue->lock);
@@ -228,7 +270,7 @@ static int zosbd2_fetch_ring(struct zosbd2_channel *channel, unsigned int max,
 			     bool wait, bool *disturbed)
 {
 	struct zosbd2_queue *queue = zosbd2_channel_queue(channel);
-	bool spun = false;
+	bool spun = false, waited = false;
 	int ret;
 
 	spin_lock(&queue->lock);
@@ -243,13 +285,20 @@ static int zosbd2_fetch_ring(struct zosbd2_channel *channel, unsigned int max,
 		if (unlikely(*disturbed))
 			break;
 		ret = zosbd2_bring(channel, max);
-		if (ret || !wait || !max)
+		if (ret)
+			break;
+		if (unlikely(channel->kicked)) {
+			channel->kicked = false;
+			break;
+		}
+		if (!wait || !max)
 			break;
 		if (signal_pending(current)) {
 			/* Without a handler, as for the freezer, go on. */
 			ret = -ERESTARTNOHAND;
 			break;
 		}
+		waited = true;
 		if (channel->spin_ns && !spun) {
 			zosbd2_spin(channel);
 			spun = true;
@@ -258,7 +307,7 @@ static int zosbd2_fetch_ring(struct zosbd2_channel *channel, unsigned int max,
 		zosbd2_sleep(channel);
 	}
 	/* It may have been woken for a request, or have spun for one. */
-	if (ret <= 0 && !list_empty(&queue->queued))
+	if (waited && ret <= 0 && !list_empty(&queue->queued))
 		zosbd2_queue_wake_locked(queue);
 	spin_unlock(&queue->lock);
 	if (!*disturbed)
@@ -296,5 +345,7 @@ int zosbd2_enter(struct zosbd2_channel *channel, unsigned int max, bool wait)
 		ret = zosbd2_await_retirement(channel);
 		if (ret)
 			return ret;
+		if (zosbd2_take_kick(channel))
+			return 0;
 	}
 }

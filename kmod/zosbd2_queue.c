@@ -99,15 +99,13 @@ static void zosbd2_queue_wake_all(struct zosbd2_queue *queue)
 {
 	struct task_struct *task;
 
-	do {
-		spin_lock(&queue->lock);
-		task = zosbd2_queue_pop_idle(queue);
-		spin_unlock(&queue->lock);
-		if (task) {
-			wake_up_process(task);
-			put_task_struct(task);
-		}
-	} while (task);
+	/* Under the lock, or who goes back to sleep is woken again and again. */
+	spin_lock(&queue->lock);
+	while ((task = zosbd2_queue_pop_idle(queue))) {
+		wake_up_process(task);
+		put_task_struct(task);
+	}
+	spin_unlock(&queue->lock);
 	wake_up_all(&queue->wait);
 }
 

@@ -4,7 +4,7 @@
  *
  * A server is a process with an address space, together with what it serves
  * through: a session, or the block device.  It is attached by its first call,
- * and detached when it is gone, which is when
+ * or with its channel, and detached when it is gone, which is when
  *
  *  - its address space is: an mmu notifier tells.  That is after each of its
  *    threads has left the kernel, so neither a call nor a write to its storage
@@ -222,7 +222,8 @@ void zosbd2_server_detach(struct zosbd2_server *server)
 	}
 	WRITE_ONCE(server->attached, false);
 	list_del(&server->node);
-	if (!dev->gone && !zosbd2_serves_on(dev, server->tgid))
+	if (!dev->gone && READ_ONCE(server->served) &&
+	    !zosbd2_serves_on(dev, server->tgid))
 		dev->servers_lost++;
 	/* A fetch that does not see it is over when we look. */
 	spin_lock(&queue->lock);
@@ -286,7 +287,8 @@ static struct zosbd2_server *zosbd2_server_find(struct zosbd2_device *dev,
  * @session: what it serves through, NULL for the block device
  * @attached: set to the server, with one more user
  *
- * Called by the first of its threads, or by several at once; one of them wins.
+ * Called when a channel is attached, or by the first of its threads that makes
+ * a call, or by several at once; one of them wins.
  *
  * Return: 0, -ENOENT when the device is gone, -ENOMEM, -ERESTARTNOINTR.
  */
@@ -373,6 +375,8 @@ int zosbd2_server_enter(struct zosbd2_device *dev,
 		return 0;
 
 	ret = zosbd2_server_attach(dev, session, &caller->server);
+	if (!ret)
+		WRITE_ONCE(caller->server->served, true);
 	/* It was there when the thread asked: the thread is to be told. */
 	return ret == -ENOENT ? 0 : ret;
 }

@@ -84,11 +84,15 @@ static int zosbd2_session_admit(struct zosbd2_session *session)
 	if (dev->gone) {
 		ret = -ENOENT;
 	} else if (session->generation &&
-		   session->generation != dev->take_overs) {
+		   session->generation != dev->generation) {
 		ret = -ESTALE;
 	} else {
-		session->generation = dev->take_overs;
-		WRITE_ONCE(dev->lost, false);
+		/* It is one of those that are being taken over from. */
+		if (session->generation && !session->retired_by)
+			session->retired_by = dev->take_over;
+		session->generation = dev->generation;
+		if (!session->retired_by)
+			WRITE_ONCE(dev->lost, false);
 	}
 	spin_unlock(&dev->lock);
 	return ret;
@@ -133,6 +137,8 @@ int zosbd2_session_open(struct zosbd2_session *session,
 	}
 	/* It closes the session from now on. */
 	ret = zosbd2_session_admit(session);
+	if (!ret && session->begin)
+		ret = session->begin(session);
 	if (!ret && flags & ZOSBD2_ATTACH_TAKE_OVER)
 		ret = zosbd2_servers_retire(dev, session, timeout_ms);
 	if (ret) {

@@ -29,14 +29,16 @@ static bool zosbd2_retire(struct zosbd2_device *dev,
 		return false;
 	}
 	WRITE_ONCE(dev->take_over, ++dev->take_overs);
-	successor->generation = dev->take_overs;
-	list_for_each_entry(server, &dev->servers, node)
-		if (!server->retired_by)
+	list_for_each_entry(server, &dev->servers, node) {
+		/* Another one, which it had to wait for, may have retired it. */
+		if (server->session == successor)
+			WRITE_ONCE(server->retired_by, 0);
+		else if (!server->retired_by)
 			WRITE_ONCE(server->retired_by, dev->take_over);
+	}
 	list_for_each_entry(session, &dev->sessions, node)
 		if (!session->retired_by)
 			session->retired_by = dev->take_over;
-	/* Another one, which it had to wait for, may have retired it. */
 	successor->retired_by = 0;
 	WRITE_ONCE(dev->lost, false);
 	spin_unlock(&dev->lock);
@@ -60,13 +62,35 @@ static void zosbd2_unretire(struct zosbd2_device *dev)
 	spin_unlock(&dev->lock);
 }
 
-static void zosbd2_end_take_over(struct zosbd2_device *dev)
+static void zosbd2_end_take_over(struct zosbd2_device *dev,
+				 struct zosbd2_session *winner)
 {
 	spin_lock(&dev->lock);
+	if (winner)
+		winner->generation = ++dev->generation;
 	WRITE_ONCE(dev->take_over, 0);
 	spin_unlock(&dev->lock);
 	/* Who polls a channel is to look too. */
 	zosbd2_queues_wake_all(dev);
+}
+
+/*
+ * A classic server may have closed the block device while one of its threads
+ * copies: then it is not among the servers any more.
+ */
+static bool zosbd2_retired_is_copying(struct zosbd2_queue *queue)
+{
+	struct zosbd2_slot *slot;
+	bool copying = false;
+	unsigned int i;
+
+	spin_lock(&queue->lock);
+	for (i = 0; i < queue->dev->queue_depth && !copying; i++) {
+		slot = &queue->slots[i];
+		copying = slot->server && READ_ONCE(slot->server->retired_by);
+	}
+	spin_unlock(&queue->lock);
+	return copying;
 }
 
 static bool zosbd2_retired_are_idle(struct zosbd2_device *dev)
@@ -86,7 +110,7 @@ static bool zosbd2_retired_are_idle(struct zosbd2_device *dev)
 			break;
 	}
 	spin_unlock(&dev->lock);
-	return idle;
+	return idle && !zosbd2_retired_is_copying(dev->queues);
 }
 
 /**
@@ -136,7 +160,7 @@ int zosbd2_servers_retire(struct zosbd2_device *dev,
 							left);
 		if (left <= 0)
 			zosbd2_unretire(dev);
-		zosbd2_end_take_over(dev);
+		zosbd2_end_take_over(dev, left > 0 ? successor : NULL);
 	}
 	if (left <= 0)
 		return left ? -EINTR : -ETIMEDOUT;

@@ -367,8 +367,8 @@ struct zosbd2_server_options {
 	 */
 	uint32_t node_timeout_ms;
 	/*
-	 * lets zosbd2_server_stop() interrupt the server's threads; the caller
-	 * must have installed a handler for it (an empty one will do), and it
+	 * lets zosbd2_server_stop() interrupt the threads of a server of the
+	 * classic protocol; the ring protocol needs none.  The caller must have installed a handler for it (an empty one will do), and it
 	 * must not be SIGURG.  Default 0: none
 	 */
 	int wake_signal;
@@ -446,7 +446,8 @@ int zosbd2_server_fd(const struct zosbd2_server *server);
  *
  * A server whose device is destroyed ends without this call.
  *
- * -EOPNOTSUPP	started without a wake_signal
+ * -EOPNOTSUPP	it uses the classic protocol and was started without a
+ *		wake_signal
  */
 int zosbd2_server_stop(struct zosbd2_server *server);
 

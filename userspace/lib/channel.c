@@ -82,6 +82,12 @@ int channel_enter(struct channel *channel, unsigned int max, bool wait)
 	return result < 0 ? -errno : result;
 }
 
+void channel_wake(const struct channel *channel)
+{
+	/* It cannot fail in the process that has attached. */
+	ioctl(channel->fd, ZOSBD2_IOC_WAKE, NULL);
+}
+
 enum zosbd2_ring_state channel_state(const struct channel *channel)
 {
 	return (enum zosbd2_ring_state)__atomic_load_n(&channel->ring->state,

@@ -46,6 +46,9 @@ struct zosbd2_ring_answer *channel_answer(struct channel *channel, uint64_t id,
  */
 int channel_enter(struct channel *channel, unsigned int max, bool wait);
 
+/* Have the thread that waits in channel_enter(), or will, come back. */
+void channel_wake(const struct channel *channel);
+
 /* What the module said of the device in the last call. */
 enum zosbd2_ring_state channel_state(const struct channel *channel);
 

@@ -99,17 +99,6 @@ static int run(struct worker *worker)
 	return worker_run(&server->service, &worker->exchange);
 }
 
-/* Others are to have what a failed worker has, if there are any. */
-static void give_up(struct worker *worker)
-{
-	struct zosbd2_server *server = worker->server;
-
-	channel_close(&worker->channel);
-	/* Its queue may have nobody else: better none than a part of a device. */
-	if (server->options.wake_signal)
-		zosbd2_server_stop(server);
-}
-
 static void *worker_thread(void *argument)
 {
 	struct worker *worker = argument;
@@ -130,8 +119,9 @@ static void *worker_thread(void *argument)
 	if (go) {
 		scheduling_begin(&worker->pacing);
 		end = run(worker);
+		/* Its queue may have nobody else: rather none than a part. */
 		if (end < 0 && server->rings)
-			give_up(worker);
+			zosbd2_server_stop(server);
 	}
 
 	pthread_mutex_lock(&server->lock);
@@ -268,20 +258,22 @@ static int open_channels(struct zosbd2_server *server,
 	const struct zosbd2_server_options *options = &server->options;
 	int error;
 
+	/* What can fail comes before a take-over. */
 	for (uint32_t at = 0; at < options->threads; at++) {
-		struct worker *worker = &server->workers[at];
-
+		error = arena_init(&server->workers[at].arena,
+				   server->max_io_size);
+		if (error)
+			return error;
+	}
+	for (uint32_t at = 0; at < options->threads; at++) {
 		/* The first one takes the whole device over. */
-		error = channel_open(&worker->channel, control,
+		error = channel_open(&server->workers[at].channel, control,
 				     server->service.handle,
-				     at % server->queues,
-				     &server->service.ops,
+				     at % server->queues, &server->service.ops,
 				     at ? &server->workers[0].channel : NULL,
 				     !at && options->flags &
 						    ZOSBD2_SERVER_TAKE_OVER,
 				     options->take_over_timeout_ms);
-		if (!error)
-			error = arena_init(&worker->arena, server->max_io_size);
 		if (error)
 			return error;
 	}
@@ -430,10 +422,13 @@ static void nudge(struct zosbd2_server *server)
 
 ZOSBD2_EXPORT int zosbd2_server_stop(struct zosbd2_server *server)
 {
-	if (!server->options.wake_signal)
+	if (!server->rings && !server->options.wake_signal)
 		return -EOPNOTSUPP;
 	atomic_store(&server->service.stop, true);
-	nudge(server);
+	if (!server->rings)
+		nudge(server);
+	for (uint32_t at = 0; server->rings && at < server->options.threads; at++)
+		channel_wake(&server->workers[at].channel);
 	return 0;
 }
 
@@ -456,7 +451,7 @@ ZOSBD2_EXPORT int zosbd2_server_join(struct zosbd2_server *server)
 
 	pthread_mutex_lock(&server->lock);
 	while (server->running) {
-		if (!server->options.wake_signal) {
+		if (server->rings || !server->options.wake_signal) {
 			pthread_cond_wait(&server->changed, &server->lock);
 			continue;
 		}

@@ -60,6 +60,13 @@
 #define ZOSBD2_IOC_ENTER	_IO(0xBD, 0x20)
 
 /*
+ * On a channel, from any thread of its process: the thread that sleeps in
+ * ZOSBD2_IOC_ENTER, or else the next one that would, returns 0.  No argument;
+ * fails with EPERM as that does.
+ */
+#define ZOSBD2_IOC_WAKE		_IO(0xBD, 0x21)
+
+/*
  * Argument of ZOSBD2_IOC_ENTER: how many requests to bring at most, 0 to
  * 65535, and
  *
@@ -79,8 +86,7 @@
  *	zosbd2_ring.state;
  * EPERM: another process attached the channel;
  * EBUSY: another thread is in such a call;
- * EBADF: the device regards the process as ended;
- * ENOMEM: in the first call.
+ * EBADF: the device regards the process as ended.
  */
 #define ZOSBD2_ENTER_MAX_REQUESTS	0xffffU
 #define ZOSBD2_ENTER_WAIT		(1U << 16)
@@ -108,8 +114,8 @@ enum zosbd2_ring_state {
  * @answer_head: written by the kernel: answers before it are carried out
  * @state: written by the kernel: enum zosbd2_ring_state, as of the last call
  * @reserved0: 0
- * @generation: written by the kernel: how many take-overs of the device there
- *	have been when the channel was attached, with its own; counts from 1
+ * @generation: written by the kernel: how many take-overs of the device have
+ *	succeeded when the channel was attached, with its own; counts from 1
  * @reserved1: 0
  * @request_head: written by the server: requests before it have been read
  * @answer_tail: written by the server: answers before it are there
@@ -205,7 +211,8 @@ struct zosbd2_ring_answer {
  *
  * Returns a file descriptor (close-on-exec), or fails as ZOSBD2_IOC_ATTACH
  * does, with EINVAL for a queue that the device does not have, and with ESTALE
- * if another server has taken over since @generation.
+ * if another server has taken over since @generation.  If one is about to, the
+ * channel is taken over with the others.
  */
 struct zosbd2_ring_attach {
 	__u32 handle_id;

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import errno
 import itertools
 import mmap
@@ -166,7 +165,7 @@ def wrong_calls() -> dict[str, str]:
             "next bit": (ring_abi.ENTER, 1 << 17),
             "last bit of 32": (ring_abi.ENTER, 1 << 31),
             "last bit": (ring_abi.ENTER, 1 << 63),
-            "another number": (ring_abi.ENTER + 1, 0),
+            "another number": (ring_abi.ENTER + 2, 0),
             "another size": (ring_abi.ENTER | 4 << 16, 0),
             "classic ping": (DeviceCall.PING, 0),
             "classic operation": (DeviceCall.OPERATION, bytearray(zosbd2.abi.BUFFER_SIZE)),
@@ -195,7 +194,10 @@ def other_processes() -> dict[str, list[str]]:
         mine.channel.enter()
 
         def tried() -> list[str]:
-            call = [partial(ring.channel.enter, 64) for ring in (mine, its)]
+            # A child has no mapping to write its positions into.
+            call = [
+                partial(zosbd2.ioctl, ring.channel.fd, ring_abi.ENTER, 0) for ring in (mine, its)
+            ]
             size = mine.channel.layout.size
             return [*map(outcome, call), outcome(partial(mmap.mmap, mine.channel.fd, size))]
 
@@ -347,7 +349,7 @@ def _serve_until_ended(ring: Ring, submitter: Submitter) -> None:
 
 
 class _ScribbledServer:
-    """Serves through a channel that a child of its writes to at random; never returns.
+    """Serves through a channel that another thread writes to at random; never returns.
 
     ``calls`` counts how the calls ended, by errno. A channel that gets nowhere any more is
     replaced by another one.
@@ -364,10 +366,13 @@ class _ScribbledServer:
         try:
             while True:
                 ring = Ring(self._control, self._handle)
-                scribbler = self._start_scribbling(ring.channel)
+                enough = threading.Event()
+                scribble = partial(self._scribble, ring.channel, self._chance.random(), enough)
+                scribbler = threading.Thread(target=scribble)
+                scribbler.start()
                 self._serve(ring)
-                os.kill(scribbler, signal.SIGKILL)
-                os.waitpid(scribbler, 0)
+                enough.set()
+                scribbler.join()
                 ring.channel.close()
         finally:
             os._exit(1)
@@ -394,13 +399,8 @@ class _ScribbledServer:
             if not count:
                 time.sleep(0.001)
 
-    def _start_scribbling(self, channel: zosbd2.Channel) -> int:
-        """The number of a child that does, and ends with this process."""
-        seed = self._chance.random()
-        child = os.fork()
-        if child:
-            return child
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+    def _scribble(self, channel: zosbd2.Channel, seed: float, enough: threading.Event) -> None:
+        # Calls of the channel let it run meanwhile. A child would have no mapping.
         chance = random.Random(seed)
         memory = channel.memory
         places = [
@@ -409,7 +409,7 @@ class _ScribbledServer:
             lambda: channel.layout.answers + chance.randrange(16 * 32),
             lambda: chance.randrange(len(memory) - 64),
         ]
-        while True:
+        while not enough.is_set():
             at = chance.choice(places)()
             data = chance.randbytes(chance.choice([1, 1, 2, 4, 32]))
             memory[at : at + len(data)] = data
