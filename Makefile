@@ -19,7 +19,7 @@ PYTEST  := $(BIN)/pytest $(if $(K),-k '$(K)')
 export KERNEL
 
 .DEFAULT_GOAL := help
-.PHONY: help setup vmtest test lint types actionlint check test-host images matrix soak fuzz coverage bench-boot shell clean
+.PHONY: help setup vmtest test lint types actionlint check test-host images matrix soak fuzz coverage bench bench-boot shell clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -64,6 +64,9 @@ fuzz: setup ## random calls for MINUTES=n, on the debug kernel (SEED= repeats, C
 
 coverage: setup ## all scenarios on the debug kernel, and which lines of the module they execute
 	$(PYTEST) --kernel debug --coverage -n $(JOBS) vmtest/ $(ARGS)
+
+bench: setup ## instructions per I/O of zosbd2 and of others, the same in each run (ARGS= of vmtest bench)
+	$(BIN)/vmtest bench $(ARGS)
 
 bench-boot: setup ## cold start to SSH, against plain virtme-ng: writes build/bench-boot.json
 	$(BIN)/vmtest bench-boot

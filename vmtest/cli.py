@@ -21,6 +21,7 @@ from vmtest import (
     bench_boot,
     build,
     checks,
+    cli_bench,
     cli_bisect,
     cli_fuzz,
     cli_matrix,
@@ -43,6 +44,7 @@ _app = typer.Typer(
 _images = typer.Typer(help="Guest images: list, build, clean.", no_args_is_help=True)
 _app.add_typer(_images, name="images")
 _app.add_typer(cli_matrix.app, name="matrix")
+_app.command("bench")(cli_bench.bench)
 _app.command("bisect")(cli_bisect.bisect)
 _app.command("fuzz")(cli_fuzz.fuzz)
 _out = Console()

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: MIT
+"""What people do with a disk: make a file system on it, and use files."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from vmtest.bench.guest import clock, system
+
+_UUID = "6ba7b810-9dad-11d1-80b4-00c04fd430c8"
+_FOLDER = "/mnt"
+_FILES = 100
+_CONTENT = bytes(range(256)) * 64
+
+
+def measure(name: str, node: str) -> int:
+    """Instructions of the workload ``name``. ``files`` comes after ``mkfs.ext4``."""
+    before = clock.busy()
+    if name == "mkfs.ext4":
+        _make(node)
+    elif name == "files":
+        _use(node)
+    else:
+        raise system.Failed(f"no workload is called {name}")
+    return clock.busy() - before
+
+
+def _make(node: str) -> None:
+    # What is random in a file system, and what the kernel would do later.
+    fixed = f"hash_seed={_UUID},lazy_itable_init=0,lazy_journal_init=0"
+    system.run("/usr/sbin/mke2fs", "-q", "-F", "-t", "ext4", "-U", _UUID, "-E", fixed, node)
+
+
+def _use(node: str) -> None:
+    """Write files durably, read them from the disk, remove them."""
+    system.busybox("mount", "-t", "ext4", node, _FOLDER)
+    paths = [Path(_FOLDER, str(number)) for number in range(_FILES)]
+    for path in paths:
+        fd = os.open(path, os.O_CREAT | os.O_WRONLY, 0o644)
+        os.write(fd, _CONTENT)
+        os.fsync(fd)
+        os.close(fd)
+    Path("/proc/sys/vm/drop_caches").write_text("1")
+    for path in paths:
+        fd = os.open(path, os.O_RDONLY)
+        if os.read(fd, len(_CONTENT)) != _CONTENT:
+            raise system.Failed(f"{path} does not hold what was written to it")
+        os.close(fd)
+    for path in paths:
+        path.unlink()
+    system.busybox("umount", _FOLDER)
