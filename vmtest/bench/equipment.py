@@ -11,7 +11,7 @@ from vmtest import build, images
 from vmtest.bench.guest import init
 from vmtest.bench.guest.places import MARK
 from vmtest.bench.initramfs import Initramfs
-from vmtest.bench.plan import Plan, Row
+from vmtest.bench.plan import Amount, Plan, Row
 from vmtest.bench.targets import PYTHON_RAMDISK, Target
 from vmtest.cache import Say, nobody_listens
 from vmtest.images import TOP, Image
@@ -60,11 +60,13 @@ class Equipment:
         target: Target,
         rows: Sequence[Row],
         workloads: Sequence[str] = (),
+        effort: int = 1,
         mark: Path | None = None,
     ) -> Initramfs:
         """All that the guest gets, and the plan in it.
 
-        With ``mark``, a program that marks what is counted, the one row is profiled.
+        ``effort`` times as many I/Os are done as usual. With ``mark``, a program that marks what is
+        counted, the one row is profiled.
         """
         made = Initramfs(self.image.root, self.image.release)
         made.add_python()
@@ -94,7 +96,7 @@ class Equipment:
             node=target.node,
             rows=list(rows),
             workloads=list(workloads) if target.keeps_data else [],
-            slowness=target.slowness,
+            amount=Amount(target.slowness, effort),
             profiled=mark is not None,
         )
         made.add_bytes(init.PLAN, plan.to_json().encode())

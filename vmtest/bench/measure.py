@@ -31,13 +31,17 @@ def measure(
     workloads: Sequence[str],
     say: Say = nobody_listens,
     cpu: str = CPU,
+    effort: int = 1,
 ) -> Result:
-    """Figures of all targets. ``say`` is told what is being done."""
+    """Figures of all targets.
+
+    ``say`` is told what is being done. ``effort`` times as many I/Os are done as usual.
+    """
     figures, sums = [], []
     for number, target in enumerate(targets, 1):
         who = f"{number} of {len(targets)}: {target.name}"
         say(f"{who}: booting")
-        archive = equipment.initramfs(target, rows, workloads).archive()
+        archive = equipment.initramfs(target, rows, workloads, effort).archive()
         with running(equipment.kernel, archive, cpu=cpu) as machine:
             for event in events(machine, target):
                 match event:

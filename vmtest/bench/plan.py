@@ -28,6 +28,21 @@ class Row:
 
 
 @dataclass(frozen=True)
+class Amount:
+    """How many I/Os are done to measure a row."""
+
+    #: How many times fewer than usual: for a target that is slow.
+    slowness: int = 1
+    #: How many times more than usual: for a figure that little things do not sway.
+    effort: int = 1
+
+    def counts(self, row: Row) -> tuple[int, int]:
+        """Few, and many. A figure comes of their difference: what happens once is not in it."""
+        few, many = (1000, 17000) if row.block_size < (32 << 10) else (200, 2200)
+        return (few * self.effort // self.slowness, many * self.effort // self.slowness)
+
+
+@dataclass(frozen=True)
 class Plan:
     """All that the guest is told."""
 
@@ -43,8 +58,8 @@ class Plan:
     node: str
     rows: list[Row]
     workloads: list[str]
-    #: How many times fewer I/Os than of other targets: of slow ones.
-    slowness: int = 1
+    #: How many I/Os are done, see Amount.
+    amount: Amount
     #: Whether to mark what is counted of the one row, and to tell where programs and functions are.
     profiled: bool = False
 
@@ -56,13 +71,6 @@ class Plan:
     def from_json(cls, text: str) -> Plan:
         """What ``to_json`` made."""
         values = json.loads(text)
-        return cls(**{**values, "rows": [Row(**row) for row in values["rows"]]})
-
-
-def counts(row: Row, slowness: int) -> tuple[int, int]:
-    """How many I/Os are done to measure a row: few, and many.
-
-    A figure comes of their difference, so what happens once is not in it.
-    """
-    few, many = (500, 8500) if row.block_size < (32 << 10) else (100, 1100)
-    return few // slowness, many // slowness
+        values["rows"] = [Row(**row) for row in values["rows"]]
+        values["amount"] = Amount(**values["amount"])
+        return cls(**values)

@@ -3,13 +3,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from vmtest.bench.plan import DISK_SIZE
 from vmtest.errors import SetupError
 
 _MIB = DISK_SIZE >> 20
-_UBLK = ("/usr/bin/ublk_server",)
+# What is cheapest of its ways to move data: see queue.c.
+_UBLK = ("/usr/bin/ublk_server", "--copy=user", f"--size={_MIB}")
 _RAMDISK = "/usr/bin/zosbd2_sample_ramdisk"
 _NBDKIT = "/usr/lib/x86_64-linux-gnu/nbdkit/plugins/nbdkit-memory-plugin.so"
 #: Where the example is put.
@@ -48,7 +50,8 @@ def _zosbd2(name: str, *server: str, node: str = "bench", slowness: int = 1) -> 
 
 TARGETS = (
     Target(
-        "null_blk", "/dev/nullb0", "null_blk", ("gb=1", "bs=4096"), keeps_data=False,
+        "null_blk", "/dev/nullb0", "null_blk", ("gb=1", "bs=4096", "max_sectors=1024"),
+        keeps_data=False,
     ),
     Target(
         "brd", "/dev/ram0", "brd", ("rd_nr=1", f"rd_size={DISK_SIZE >> 10}"),
@@ -67,11 +70,11 @@ TARGETS = (
     ),
     Target(
         "ublk-null", "/dev/ublkb0", "ublk_drv",
-        server=(*_UBLK, "null", f"--size={_MIB}"), keeps_data=False,
+        server=(*_UBLK, "null"), keeps_data=False,
     ),
     Target(
         "ublk-ram", "/dev/ublkb0", "ublk_drv",
-        server=(*_UBLK, "ram", f"--size={_MIB}"),
+        server=(*_UBLK, "ram"),
     ),
     _zosbd2("zosbd2-classic", _RAMDISK, "--name=bench", f"--size={_MIB}M"),
     _zosbd2(
@@ -81,10 +84,17 @@ TARGETS = (
 )  # fmt: skip
 
 
-def named(names: list[str]) -> list[Target]:
-    """The targets of these names, in the order of the table; all for an empty list."""
-    unknown = sorted(set(names) - {target.name for target in TARGETS})
-    if unknown:
-        known = ", ".join(target.name for target in TARGETS)
-        raise SetupError(f"no target is called {', '.join(unknown)}", hint=f"there are: {known}")
-    return [target for target in TARGETS if not names or target.name in names]
+def named(words: Sequence[str]) -> list[Target]:
+    """The targets that are called so, or else have such a word in their name; all without words.
+
+    They are in the order of the table.
+    """
+    chosen: set[str] = set()
+    for word in words:
+        names = [target.name for target in TARGETS]
+        found = [word] if word in names else [name for name in names if word in name]
+        if not found:
+            known = ", ".join(names)
+            raise SetupError(f"no target has {word!r} in its name", hint=f"there are: {known}")
+        chosen.update(found)
+    return [target for target in TARGETS if not words or target.name in chosen]

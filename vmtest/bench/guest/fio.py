@@ -18,7 +18,7 @@ from pathlib import Path
 
 from vmtest.bench.guest import clock, system
 from vmtest.bench.guest.places import MARK
-from vmtest.bench.plan import DISK_SIZE, Plan, Row, counts
+from vmtest.bench.plan import DISK_SIZE, Plan, Row
 
 # norandommap: else the search for blocks that were not used yet takes longer with each I/O.
 _GLOBAL = {
@@ -52,14 +52,14 @@ def measure(plan: Plan, rows: Sequence[Row]) -> list[float]:
         moments = _MARKED_MOMENTS if plan.profiled else _MOMENTS
         sections = [_section("global", {"filename": plan.node, **_GLOBAL, **moments})]
         for number, row in enumerate(rows):
-            for job, count in zip(("few", "many"), counts(row, plan.slowness), strict=True):
+            for job, count in zip(("few", "many"), plan.amount.counts(row), strict=True):
                 sections.append(_job(f"{job}{number}", row, count))
         (folder / "jobs").write_text("".join(sections))
         output = system.run("/usr/bin/fio", "--output-format=json", "jobs", folder=name)
         done = _done(output)
         figures = []
         for number, row in enumerate(rows):
-            few, many = counts(row, plan.slowness)
+            few, many = plan.amount.counts(row)
             if (done.get(f"few{number}"), done.get(f"many{number}")) != (few, many):
                 raise system.Failed(f"fio did not do as many I/Os as it was to: {output}")
             more = _busy(folder, f"many{number}") - _busy(folder, f"few{number}")

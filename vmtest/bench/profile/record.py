@@ -10,7 +10,7 @@ from vmtest.bench.equipment import Equipment
 from vmtest.bench.guest import places
 from vmtest.bench.machine import CPU, running
 from vmtest.bench.measure import events
-from vmtest.bench.plan import Row, counts
+from vmtest.bench.plan import Amount, Row
 from vmtest.bench.profile import plugin
 from vmtest.bench.profile.profile import Profile
 from vmtest.bench.profile.symbols import Function, Program, Symbols
@@ -43,7 +43,7 @@ def record(
                 case {"event": "functions", "part": part}:
                     functions.append(part)
         machine.wait_for_end(_PATIENCE)
-        few, many = counts(row, target.slowness)
+        few, many = Amount(target.slowness).counts(row)
         symbols = Symbols(places.unpack(functions), programs)
         found = list(_read(machine.folder / _COUNTS, symbols, many - few))
     return Profile(target.name, row, measured, found)

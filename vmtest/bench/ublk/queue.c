@@ -15,6 +15,13 @@
  * - with UBLK_F_USER_COPY it does so in a read or write of the character
  *   device.  That is a call of its own: through the ring it would be handed to
  *   a worker, as the driver does not say that it need not wait.
+ *
+ * Instructions per I/O of a RAM disk, Linux 6.12, random, queue depth 1 and 16:
+ *
+ *              4 KiB read     4 KiB write    128 KiB read   128 KiB write
+ *   buffer    20238  19413   20593  19774   91604  86864   90108  81151
+ *   get-data  19456  18685   21444  19141   65612  61810   66385  58983
+ *   user      20238  19408   20658  19813   66290  63393   66041  58584
  */
 #include "queue.h"
 
