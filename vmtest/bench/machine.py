@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from vmtest import sweep
 from vmtest.errors import GuestError, GuestLost, GuestPanicked, GuestTimeout
 
 # One that is emulated whole by every QEMU, and has no "enhanced rep movsb": that moves a byte per
@@ -96,13 +97,14 @@ def running(
 
     ``qemu_arguments`` may name files of the machine's folder, in which QEMU runs.
     """
-    with tempfile.TemporaryDirectory(prefix="vmtest-bench-") as name:
+    with tempfile.TemporaryDirectory(prefix=sweep.folder_prefix()) as name:
         folder = Path(name)
         (folder / "initramfs").write_bytes(initramfs)
         for output in ("console", "answers"):
             (folder / output).touch()
         command = [
-            "qemu-system-x86_64",
+            # It ends with this process, however that ends.
+            "setpriv", "--pdeathsig=KILL", "qemu-system-x86_64",
             "-machine", "q35", "-nodefaults", "-no-user-config", "-display", "none",
             "-accel", "tcg,thread=single",
             "-icount", "shift=0,sleep=off",

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from vmtest.bench.plan import Row
@@ -63,6 +63,14 @@ class Result:
         figures = [_figure(**row) for row in values["rows"]]
         workloads = [Workload(**workload) for workload in values["workloads"]]
         return cls(values["kernel"], values["cpu"], figures, workloads)
+
+    def updated(self, newer: Result) -> Result:
+        """These figures, but for those that ``newer`` has."""
+        again = {(figure.target, figure.row): figure for figure in newer.figures}
+        figures = [again.get((figure.target, figure.row), figure) for figure in self.figures]
+        sums = {(one.target, one.workload): one for one in newer.workloads}
+        workloads = [sums.get((one.target, one.workload), one) for one in self.workloads]
+        return replace(self, figures=figures, workloads=workloads)
 
     def cost(self, target: str, row: Row) -> float | None:
         """Instructions per I/O; None if that was not measured."""

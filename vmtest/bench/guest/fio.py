@@ -56,18 +56,18 @@ def measure(plan: Plan, rows: Sequence[Row]) -> list[float]:
                 sections.append(_job(f"{job}{number}", row, count))
         (folder / "jobs").write_text("".join(sections))
         output = system.run("/usr/bin/fio", "--output-format=json", "jobs", folder=name)
-        done = _done(output)
+        ios = done(output)
         figures = []
         for number, row in enumerate(rows):
             few, many = plan.amount.counts(row)
-            if (done.get(f"few{number}"), done.get(f"many{number}")) != (few, many):
+            if (ios.get(f"few{number}"), ios.get(f"many{number}")) != (few, many):
                 raise system.Failed(f"fio did not do as many I/Os as it was to: {output}")
             more = _busy(folder, f"many{number}") - _busy(folder, f"few{number}")
             figures.append(more / (many - few))
         return figures
 
 
-def _done(output: str) -> dict[str, int]:
+def done(output: str) -> dict[str, int]:
     """How many I/Os each job did, of those that did not fail. Notes of fio's come first."""
     jobs = json.loads(output[output.index("{") :])["jobs"]
     return {

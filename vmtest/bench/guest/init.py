@@ -39,7 +39,8 @@ def _follow(plan: Plan, answers: Answers) -> None:
             answers.say(event="row", row=vars(row), instructions=figure)
     for name in plan.workloads:
         answers.say(event="begin", what=name)
-        answers.say(event="workload", name=name, instructions=workloads.measure(name, plan.node))
+        count = workloads.measure(name, plan.node, plan.amount.effort)
+        answers.say(event="workload", name=name, instructions=count)
     if plan.profiled:
         for name, maps in [*places.programs(), ("fio", Path(fio.MAPS).read_text())]:
             answers.say(event="program", name=name, maps=maps)

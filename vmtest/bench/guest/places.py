@@ -12,6 +12,7 @@ from pathlib import Path
 MARK = "/mark"
 
 _RANDOMIZE = Path("/proc/sys/kernel/randomize_va_space")
+_SYMBOLS = Path("/proc/kallsyms")
 _CODE = "tTwW"
 
 
@@ -28,7 +29,7 @@ def keep_together() -> None:
 def functions() -> Iterator[str]:
     """The kernel's functions: parts of lines ``ADDRESS NAME MODULE``, as `unpack` puts together."""
     lines = []
-    with Path("/proc/kallsyms").open() as listed:
+    with _SYMBOLS.open() as listed:
         for line in listed:
             address, kind, *names = line.split()
             if kind in _CODE:

@@ -39,13 +39,19 @@ def prepare(image: Image, say: Say = nobody_listens) -> Plugin:
         refused = _refusal(plugin)
         if not refused:
             return plugin
-        wanted = _WRONG_VERSION.search(refused)
-        if wanted is None or wanted[1] == version:
+        wanted = wanted_version(refused)
+        if wanted is None or wanted == version:
             raise SetupError(
                 f"QEMU does not load a plugin: {refused}",
                 hint="profiles need a QEMU that was built with plugins, as Debian's is",
             )
-        version = wanted[1]
+        version = wanted
+
+
+def wanted_version(refusal: str) -> str | None:
+    """The version of the interface that QEMU asks for in a refusal."""
+    found = _WRONG_VERSION.search(refusal)
+    return found[1] if found else None
 
 
 def _compiled(image: Image, version: str, say: Say) -> Plugin:

@@ -30,13 +30,13 @@ class Symbols:
         self._programs = programs
         self._names: list[tuple[str, str]] = []
         self._starts: list[int] = []
-        for line in sorted(kernel.splitlines()):
+        for line in sorted(kernel.splitlines(), key=lambda line: line.partition(" ")[0]):
             address, name, *module = line.split()
-            where = module[0].strip("[]") if module else "kernel"
-            if self._starts and self._starts[-1] == int(address, 16):
-                continue  # other names of the same function
-            self._starts.append(int(address, 16))
-            self._names.append((where, name))
+            start = int(address, 16)
+            if self._starts and self._starts[-1] == start:
+                continue  # another name of the same function
+            self._starts.append(start)
+            self._names.append((module[0].strip("[]") if module else "kernel", name))
 
     def function(self, address: int) -> Function:
         """The function at ``address``; what has no name is called ``?``."""
