@@ -46,6 +46,7 @@ _images = typer.Typer(help="Guest images: list, build, clean.", no_args_is_help=
 _app.add_typer(_images, name="images")
 _app.add_typer(cli_matrix.app, name="matrix")
 _app.command("bench")(cli_bench.bench)
+_app.command("bench-plot")(cli_bench.bench_plot)
 _app.command("bench-compare")(cli_bench_compare.bench_compare)
 _app.command("bisect")(cli_bisect.bisect)
 _app.command("fuzz")(cli_fuzz.fuzz)

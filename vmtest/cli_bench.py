@@ -11,12 +11,13 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from vmtest.bench import equipment, table
+from vmtest.bench import equipment, plot, table
 from vmtest.bench.machine import CPU
 from vmtest.bench.measure import measure
 from vmtest.bench.plan import BLOCK_SIZES, PATTERNS, QUEUE_DEPTHS, WORKLOADS, Row
 from vmtest.bench.profile import record
 from vmtest.bench.profile import table as profile_table
+from vmtest.bench.result import Result
 from vmtest.bench.targets import Target, named
 from vmtest.errors import SetupError
 from vmtest.images import TOP
@@ -27,6 +28,7 @@ _out = Console(width=None if sys.stdout.isatty() else 120)
 _err = Console(stderr=True)
 
 _BUILD = TOP / "build"
+_JSON = _BUILD / "bench.json"
 _SIZES = [f"{size >> 10}k" for size in BLOCK_SIZES]
 
 
@@ -68,7 +70,18 @@ def bench(
         result = measure(made, targets, rows, WORKLOADS if workloads else (), say, cpu, effort)
     for one in table.tables(result):
         _out.print(one, "")
-    _write(_BUILD / "bench.json", result.to_json())
+    _write(_JSON, result.to_json())
+
+
+def bench_plot(
+    figures: Annotated[Path, typer.Argument(help="What vmtest bench wrote.")] = _JSON,
+    picture: Annotated[Path, typer.Argument(help="What to draw.")] = TOP / "docs/bench.svg",
+) -> None:
+    """Draw what an I/O costs at each queue depth, as SVG."""
+    if not figures.is_file():
+        raise SetupError(f"{figures} is not there", hint="make bench writes it")
+    plot.draw(Result.from_json(figures.read_text()), picture)
+    _out.print(f"written: {picture}", highlight=False, soft_wrap=True)
 
 
 def _profile(targets: list[Target], rows: list[Row], cpu: str, most: int) -> None:
