@@ -10,6 +10,7 @@ MINUTES ?= 10
 SEED    ?=
 CALLS   ?=
 REPLAY  ?=
+BASE    ?=
 # Workers, each with a VM; 0: no workers, for --keep-vm and --shell-on-failure.
 JOBS    ?= $(shell nproc | awk '{ print $$1 < 4 ? $$1 : 4 }')
 BIN     := $(VENV)/bin
@@ -19,10 +20,10 @@ PYTEST  := $(BIN)/pytest $(if $(K),-k '$(K)')
 export KERNEL
 
 .DEFAULT_GOAL := help
-.PHONY: help setup vmtest test lint types actionlint check test-host images matrix soak fuzz coverage bench-boot shell clean
+.PHONY: help setup vmtest test lint types actionlint check test-host images matrix soak fuzz coverage bench bench-compare bench-plot bench-boot shell clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## install what is missing: distribution packages, virtual environment
 	@vmtest/bootstrap.sh $(VENV)
@@ -64,6 +65,16 @@ fuzz: setup ## random calls for MINUTES=n, on the debug kernel (SEED= repeats, C
 
 coverage: setup ## all scenarios on the debug kernel, and which lines of the module they execute
 	$(PYTEST) --kernel debug --coverage -n $(JOBS) vmtest/ $(ARGS)
+
+bench: setup ## instructions per I/O of zosbd2 and of others, the same in each run (ARGS= of vmtest bench)
+	$(BIN)/vmtest bench $(ARGS)
+
+bench-compare: setup ## whether zosbd2 costs more than at BASE=<rev>: fails at over 2 %
+	$(BIN)/vmtest bench-compare $(if $(BASE),'$(BASE)',$(error BASE=<rev> says what to compare with)) $(ARGS)
+
+bench-plot: setup ## docs/bench.svg, of what make bench has written
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
+	$(BIN)/vmtest bench-plot
 
 bench-boot: setup ## cold start to SSH, against plain virtme-ng: writes build/bench-boot.json
 	$(BIN)/vmtest bench-boot

@@ -87,15 +87,25 @@ def module(kernel: Kernel, source: Path, say: Say = nobody_listens, *variables: 
 
 
 def userspace(
-    image: Image, sources: Iterable[Path], folder: str, prefix: str, say: Say = nobody_listens
+    image: Image,
+    sources: Iterable[Path],
+    folder: str,
+    prefix: str,
+    say: Say = nobody_listens,
+    *variables: str,
+    top: Path = TOP,
 ) -> Built:
-    """Run ``make install`` in ``folder`` of copies of ``sources``; ``path/root`` is the result."""
+    """Run ``make install`` in ``folder`` of copies of ``sources``; ``path/root`` is the result.
+
+    The sources keep their places below ``top``, the root of a checkout. make gets the
+    ``variables``.
+    """
     command = [
         "make", "-j", str(os.cpu_count()), "-C", str(INSIDE / folder),
-        f"DESTDIR={INSIDE}/root", f"PREFIX={prefix}", "install",
+        f"DESTDIR={INSIDE}/root", f"PREFIX={prefix}", "install", *variables,
     ]  # fmt: skip
     identity = [image.recipe.key, prefix]
-    return _build(image, list(sources), identity, command, say, keep_names=True)
+    return _build(image, list(sources), identity, command, say, names_below=top)
 
 
 def zosbd2_module(kernel: Kernel, say: Say = nobody_listens, source: Path = TOP / "kmod") -> Built:
@@ -118,7 +128,7 @@ def _build(
     say: Say,
     *,
     tree: Path | None = None,
-    keep_names: bool = False,
+    names_below: Path | None = None,
 ) -> Built:
     key = content_key([*identity, tree_key(sources), *command, ENTER])
     done = cache_dir("build") / key
@@ -129,7 +139,7 @@ def _build(
             shutil.rmtree(work, ignore_errors=True)  # nothing is mounted in it, ever
             work.mkdir()
             for source in sources:
-                target = work / source.relative_to(TOP) if keep_names else work
+                target = work / source.relative_to(names_below) if names_below else work
                 shutil.copytree(source, target, dirs_exist_ok=True, ignore=NOT_SOURCES)
             text = run_inside(image, work, command, tree, what=sources[0].name)
             (work / "build.log").write_text(text)

@@ -21,6 +21,8 @@ from vmtest import (
     bench_boot,
     build,
     checks,
+    cli_bench,
+    cli_bench_compare,
     cli_bisect,
     cli_fuzz,
     cli_matrix,
@@ -43,6 +45,9 @@ _app = typer.Typer(
 _images = typer.Typer(help="Guest images: list, build, clean.", no_args_is_help=True)
 _app.add_typer(_images, name="images")
 _app.add_typer(cli_matrix.app, name="matrix")
+_app.command("bench")(cli_bench.bench)
+_app.command("bench-plot")(cli_bench.bench_plot)
+_app.command("bench-compare")(cli_bench_compare.bench_compare)
 _app.command("bisect")(cli_bisect.bisect)
 _app.command("fuzz")(cli_fuzz.fuzz)
 _out = Console()

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: MIT
+"""A guest whose every instruction follows from what was put into it.
+
+QEMU counts instructions (``-icount``: one takes one nanosecond of the guest's time, and idle time
+is skipped), and nothing reaches the guest from outside while it runs: no network, no disk, no
+entropy, no wall clock. What it needs is in its initramfs; what it has to say goes through a serial
+line into a file, which never makes it wait. It is one CPU, run by one thread.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from vmtest import sweep
+from vmtest.errors import GuestError, GuestLost, GuestPanicked, GuestTimeout
+
+# One that is emulated whole by every QEMU, and has no "enhanced rep movsb": that moves a byte per
+# instruction as they are counted here, and a cache line per cycle or so where it is real. Without
+# it, copies are made of 8 or 16 bytes each. It has no rdrand either.
+CPU = "Nehalem"
+
+_KERNEL_ARGUMENTS = (
+    "console=ttyS0",
+    "loglevel=4",
+    "panic=-1",
+    "oops=panic",
+    "mitigations=off",
+    "nokaslr",
+    "norandmaps",
+    "no_timer_check",
+    "cryptomgr.notests=1",
+    "audit=0",
+    "rcupdate.rcu_expedited=1",
+    "PYTHONHASHSEED=0",
+)
+
+# Memory in MiB.
+_MEMORY = 1024
+
+
+class Machine:
+    """A running guest: what it says, line by line, until it ends."""
+
+    def __init__(self, process: subprocess.Popen[bytes], folder: Path) -> None:
+        #: What the machine's files are in, as long as it runs.
+        self.folder = folder
+        self._process = process
+
+    def lines(self, timeout: float) -> Iterator[str]:
+        """What the guest says.
+
+        Raises GuestTimeout when it has said nothing for ``timeout`` real seconds.
+        """
+        deadline = time.monotonic() + timeout
+        rest = ""
+        with (self.folder / "answers").open() as file:
+            while True:
+                running = self._process.poll() is None
+                text = file.read()
+                if text:
+                    deadline = time.monotonic() + timeout
+                    *lines, rest = (rest + text).split("\n")
+                    yield from lines
+                elif not running:
+                    return
+                elif time.monotonic() > deadline:
+                    raise self.failed(f"the guest said nothing for {timeout:.0f} s", GuestTimeout)
+                else:
+                    time.sleep(0.05)
+
+    def wait_for_end(self, timeout: float) -> None:
+        """Wait until QEMU has ended, after the guest was switched off."""
+        try:
+            self._process.wait(timeout)
+        except subprocess.TimeoutExpired as expired:
+            message = f"QEMU did not end within {timeout:.0f} s"
+            raise self.failed(message, GuestTimeout) from expired
+
+    def failed(self, message: str, kind: type[GuestError] = GuestLost) -> GuestError:
+        """The exception for ``message``: of ``kind``, or that the kernel died."""
+        console = (self.folder / "console").read_text(errors="replace").splitlines()
+        if any("Kernel panic" in line for line in console):
+            kind, message = GuestPanicked, f"the kernel died ({message})"
+        return kind(message, console=console[-60:])
+
+
+@contextmanager
+def running(
+    kernel: Path, initramfs: bytes, *qemu_arguments: str, cpu: str = CPU
+) -> Iterator[Machine]:
+    """Switch a machine on; it ends with the context at the latest.
+
+    ``qemu_arguments`` may name files of the machine's folder, in which QEMU runs.
+    """
+    with tempfile.TemporaryDirectory(prefix=sweep.folder_prefix()) as name:
+        folder = Path(name)
+        (folder / "initramfs").write_bytes(initramfs)
+        for output in ("console", "answers"):
+            (folder / output).touch()
+        command = [
+            # It ends with this process, however that ends.
+            "setpriv", "--pdeathsig=KILL", "qemu-system-x86_64",
+            "-machine", "q35", "-nodefaults", "-no-user-config", "-display", "none",
+            "-accel", "tcg,thread=single",
+            "-icount", "shift=0,sleep=off",
+            "-cpu", cpu, "-smp", "1", "-m", str(_MEMORY),
+            "-rtc", "base=2025-01-01T00:00:00,clock=vm",
+            "-seed", "1",
+            "-serial", "file:console",
+            "-serial", "file:answers",
+            "-kernel", str(kernel),
+            "-initrd", "initramfs",
+            "-append", " ".join(_KERNEL_ARGUMENTS),
+            "-no-reboot",
+            *qemu_arguments,
+        ]  # fmt: skip
+        with subprocess.Popen(command, stdin=subprocess.DEVNULL, cwd=folder) as process:
+            try:
+                yield Machine(process, folder)
+            finally:
+                process.kill()

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: MIT
+"""What is measured of a target, as the host asks for it and the guest does it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+
+#: As fio names them.
+PATTERNS = ("randread", "randwrite", "read", "write")
+#: In bytes.
+BLOCK_SIZES = (4 << 10, 128 << 10)
+QUEUE_DEPTHS = (1, 16, 64)
+#: Of targets that keep what is written to them.
+WORKLOADS = ("mkfs.ext4", "files")
+
+#: Of every target: small enough to be filled in a moment.
+DISK_SIZE = 64 << 20
+
+
+@dataclass(frozen=True)
+class Row:
+    """A way to do I/O: ``block_size`` in bytes, ``queue_depth`` in requests."""
+
+    pattern: str
+    block_size: int
+    queue_depth: int
+
+
+@dataclass(frozen=True)
+class Amount:
+    """How many I/Os are done to measure a row."""
+
+    #: How many times fewer than usual: for a target that is slow.
+    slowness: int = 1
+    #: How many times more than usual: for a figure that little things do not sway.
+    effort: int = 1
+
+    def counts(self, row: Row) -> tuple[int, int]:
+        """Few, and many. A figure comes of their difference: what happens once is not in it."""
+        few, many = (1000, 17000) if row.block_size < (32 << 10) else (200, 2200)
+        return (few * self.effort // self.slowness, many * self.effort // self.slowness)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that the guest is told."""
+
+    #: Modules to load: the path, then parameters.
+    modules: list[list[str]]
+    #: Commands that are run to their end, one after the other.
+    preparations: list[list[str]]
+    #: The command that serves the device until it is killed, if there is one.
+    server: list[str] | None
+    #: What the server says when it serves.
+    ready: str
+    #: The device.
+    node: str
+    rows: list[Row]
+    workloads: list[str]
+    #: How many I/Os are done, see Amount.
+    amount: Amount
+    #: Whether to mark what is counted of the one row, and to tell where programs and functions are.
+    profiled: bool = False
+
+    def to_json(self) -> str:
+        """For the guest."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Plan:
+        """What ``to_json`` made."""
+        values = json.loads(text)
+        values["rows"] = [Row(**row) for row in values["rows"]]
+        values["amount"] = Amount(**values["amount"])
+        return cls(**values)
