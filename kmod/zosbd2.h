@@ -347,6 +347,7 @@ struct zosbd2_server {
  * @queue: what is served through it
  * @generation: that of the device when it was opened
  * @tgid: the process that opened it
+ * @is_channel: constant, it is a part of struct zosbd2_channel
  * @used: under dev->lock: a process has served through it
  * @retired_by: under dev->lock: as in struct zosbd2_server
  */
@@ -359,6 +360,7 @@ struct zosbd2_session {
 	struct zosbd2_queue *queue;
 	u64 generation;
 	struct pid *tgid;
+	bool is_channel;
 	u64 retired_by;
 	bool used;
 };

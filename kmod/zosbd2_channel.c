@@ -196,6 +196,7 @@ static int zosbd2_channel_make(struct zosbd2_device *dev,
 	channel->session.dev = dev;
 	channel->session.queue = &dev->queues[req->queue];
 	channel->session.generation = req->generation;
+	channel->session.is_channel = true;
 	channel->session.begin = zosbd2_channel_begin;
 	channel->session.opened = zosbd2_channel_opened;
 	channel->session.free = zosbd2_channel_free;

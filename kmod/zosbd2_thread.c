@@ -122,10 +122,13 @@ int zosbd2_thread_attach(struct zosbd2_device *dev, bool is_opener,
  * zosbd2_thread_count - count the living threads that serve or served a device
  * @dev: the device
  *
+ * There is one for each channel.
+ *
  * Return: how many there are.
  */
 unsigned int zosbd2_thread_count(struct zosbd2_device *dev)
 {
+	struct zosbd2_session *session;
 	struct zosbd2_thread *thread;
 	unsigned int count = 0;
 	int bucket;
@@ -133,6 +136,9 @@ unsigned int zosbd2_thread_count(struct zosbd2_device *dev)
 	spin_lock(&dev->lock);
 	hash_for_each(dev->threads, bucket, thread, node)
 		if (zosbd2_pid_is_alive(thread->tid, PIDTYPE_PID))
+			count++;
+	list_for_each_entry(session, &dev->sessions, node)
+		if (session->is_channel)
 			count++;
 	spin_unlock(&dev->lock);
 	return count;

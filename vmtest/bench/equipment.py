@@ -81,6 +81,9 @@ class Equipment:
             modules.append([f"/lib/modules/{_OURS}.ko"])
             for program in sorted((self.userspace / "root/usr/bin").iterdir()):
                 made.add_file(f"usr/bin/{program.name}", program)
+            examples = self.userspace / "root/usr/share/zosbd2/examples"
+            if examples.exists():  # older revisions have none
+                made.add_folder("usr/share/zosbd2/examples", examples, "")
             python = self.top / "userspace/python"
             made.add_folder(f"usr/lib/python3/dist-packages/{_OURS}", python / _OURS, ".py")
             made.add_bytes(PYTHON_RAMDISK, (python / "examples/ramdisk.py").read_bytes(), 0o755)

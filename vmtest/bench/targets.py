@@ -76,7 +76,14 @@ TARGETS = (
         "ublk-ram", "/dev/ublkb0", "ublk_drv",
         server=(*_UBLK, "ram"),
     ),
-    _zosbd2("zosbd2-classic", _RAMDISK, "--name=bench", f"--size={_MIB}M"),
+    _zosbd2(
+        "zosbd2-classic", _RAMDISK, "--protocol=classic", "--name=bench", f"--size={_MIB}M",
+    ),
+    Target(
+        "zosbd2-null", "/dev/bench", "zosbd2",
+        server=("/usr/share/zosbd2/examples/ring_null", "bench", str(_MIB)), keeps_data=False,
+    ),
+    _zosbd2("zosbd2-ram", _RAMDISK, "--name=bench", f"--size={_MIB}M"),
     _zosbd2(
         "zosbd2-python", "/usr/bin/python3", PYTHON_RAMDISK, "--name=bench", f"--mib={_MIB}",
         slowness=10,

@@ -147,11 +147,17 @@ def use_while_killed(
     return verdict
 
 
+def _await_udev(guest: Guest) -> None:
+    """It locks a new disk while it looks at it, which a server takes for another server."""
+    guest.run("udevadm", "settle", timeout=60)
+
+
 @contextmanager
 def served_from(
     guest: Guest, node: str, command: Callable[[str], Sequence[str]]
 ) -> Iterator[Process]:
     """The device is served from a block device of the guest; destroyed at the end if it lives."""
+    _await_udev(guest)
     with guest.start(*command(node)) as server:
         server.wait_for("ready", 60)
         yield server
@@ -176,7 +182,9 @@ def work_until_dead(
 ) -> None:
     """Run the oracle's workload on a file system on ``disk``, and ``kill`` the guest amid it."""
     guest = vm.guest
-    server = guest.start(*command(vm.plug(disk)))
+    node = vm.plug(disk)
+    _await_udev(guest)
+    server = guest.start(*command(node))
     server.wait_for("ready", 60)
     make_file_system(guest, kind)
     guest.run("mkdir", "-p", MOUNT_POINT)

@@ -26,7 +26,7 @@ long call_ext_create(struct worker *worker, const uint64_t *arg)
 	};
 	long ret;
 
-	create.reserved[worker->number % 9] = arg[8];
+	create.reserved = arg[8];
 	name_of(arg[1], create.device_name);
 	ret = control_call(worker, arg[0], ZOSBD2_IOC_CREATE, &create,
 			   sizeof(create), arg[9]);
