@@ -368,8 +368,9 @@ struct zosbd2_server_options {
 	uint32_t node_timeout_ms;
 	/*
 	 * lets zosbd2_server_stop() interrupt the threads of a server of the
-	 * classic protocol; the ring protocol needs none.  The caller must have installed a handler for it (an empty one will do), and it
-	 * must not be SIGURG.  Default 0: none
+	 * classic protocol; the ring protocol needs none.  The caller must have
+	 * installed a handler for it (an empty one will do), and it must not be
+	 * SIGURG.  Default 0: none
 	 */
 	int wake_signal;
 	uint32_t flags;		/* ZOSBD2_SERVER_* */
