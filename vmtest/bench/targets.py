@@ -80,7 +80,7 @@ TARGETS = (
     _ramdisk("zosbd2-classic"),
     Target(
         "zosbd2-python", "/dev/bench", "zosbd2",
-        server=("/usr/bin/python3", PYTHON_RAMDISK, "--name=bench", f"--mib={_MIB}"), slowness=10,
+        server=("/usr/bin/python3", PYTHON_RAMDISK, "--name=bench", f"--mib={_MIB}"), slowness=4,
     ),
 )  # fmt: skip
 
