@@ -57,8 +57,17 @@ def test_a_plan_survives_the_way_to_the_guest() -> None:
 def test_slow_targets_do_less_and_more_effort_does_more() -> None:
     few, many = Amount().counts(ROW)
     assert few < many
-    assert Amount(slowness=10).counts(ROW) == (few // 10, many // 10)
-    assert Amount(effort=3).counts(ROW) == (few * 3, many * 3)
+    assert Amount(slowness=10).counts(ROW) == (few // 10, few // 10 + (many - few) // 10)
+    assert Amount(effort=3).counts(ROW) == (few, few + (many - few) * 3)
+
+
+def test_the_shortest_job_fills_the_queue() -> None:
+    assert Amount(slowness=100).counts(Row("read", 4096, 64))[0] >= 64
+
+
+def test_what_is_out_of_the_way_does_not_count() -> None:
+    assert fio.middle_mean([10, 12, 90, 11, 1]) == 11
+    assert fio.middle_mean([7]) == 7
 
 
 def test_large_blocks_are_fewer() -> None:
@@ -184,16 +193,16 @@ def test_a_figure_that_looks_worse_is_measured_again_of_more(
     revisions: tuple[Equipment, Equipment], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = measured(monkeypatch, {("before", 1): 100, ("after", 1): 103,
-                                   ("before", 8): 100, ("after", 8): 101})  # fmt: skip
+                                   ("before", 4): 100, ("after", 4): 101})  # fmt: skip
     assert compared(revisions).worse(0.02) == []
-    assert asked == [("before", 1), ("after", 1), ("before", 8), ("after", 8)]
+    assert asked == [("before", 1), ("after", 1), ("before", 4), ("after", 4)]
 
 
 def test_a_figure_that_is_worse_twice_is_worse(
     revisions: tuple[Equipment, Equipment], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     measured(monkeypatch, {("before", 1): 100, ("after", 1): 103,
-                           ("before", 8): 100, ("after", 8): 103})  # fmt: skip
+                           ("before", 4): 100, ("after", 4): 103})  # fmt: skip
     assert len(compared(revisions).worse(0.02)) == 1
 
 

@@ -26,7 +26,7 @@ from vmtest.errors import SetupError
 from vmtest.images import TOP
 
 #: How many times as many I/Os the second look takes.
-_EFFORT = 8
+_EFFORT = 4
 
 # What of a revision is measured.
 _FOLDERS = ("kmod", "userspace")

@@ -66,8 +66,11 @@ class Equipment:
         """All that the guest gets, and the plan in it.
 
         ``effort`` times as many I/Os are done as usual. With ``mark``, a program that marks what is
-        counted, the one row is profiled.
+        counted, the one row is profiled: in one pair of jobs.
         """
+        amount = (
+            Amount(target.slowness, effort, pairs=1) if mark else Amount(target.slowness, effort)
+        )
         made = Initramfs(self.image.root, self.image.release)
         made.add_python()
         made.add(*_PROGRAMS, *target.needs)
@@ -99,7 +102,7 @@ class Equipment:
             node=target.node,
             rows=list(rows),
             workloads=list(workloads) if target.keeps_data else [],
-            amount=Amount(target.slowness, effort),
+            amount=amount,
             profiled=mark is not None,
         )
         made.add_bytes(init.PLAN, plan.to_json().encode())

@@ -35,11 +35,14 @@ class Amount:
     slowness: int = 1
     #: How many times more than usual: for a figure that little things do not sway.
     effort: int = 1
+    #: How often a job of few and a job of many is run.
+    pairs: int = 5
 
     def counts(self, row: Row) -> tuple[int, int]:
         """Few, and many. A figure comes of their difference: what happens once is not in it."""
-        few, many = (1000, 17000) if row.block_size < (32 << 10) else (200, 2200)
-        return (few * self.effort // self.slowness, many * self.effort // self.slowness)
+        few, more = (500, 4000) if row.block_size < (32 << 10) else (50, 500)
+        few = max(few // self.slowness, 2 * row.queue_depth)  # the queue is to be full
+        return few, few + more * self.effort // self.slowness
 
 
 @dataclass(frozen=True)

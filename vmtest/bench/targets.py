@@ -12,7 +12,6 @@ from vmtest.errors import SetupError
 _MIB = DISK_SIZE >> 20
 # What is cheapest of its ways to move data: see queue.c.
 _UBLK = ("/usr/bin/ublk_server", "--copy=user", f"--size={_MIB}")
-_RAMDISK = "/usr/bin/zosbd2_sample_ramdisk"
 _NBDKIT = "/usr/lib/x86_64-linux-gnu/nbdkit/plugins/nbdkit-memory-plugin.so"
 #: Where the example is put.
 PYTHON_RAMDISK = "/opt/ramdisk.py"
@@ -44,8 +43,10 @@ class Target:
         return self.module == "zosbd2"
 
 
-def _zosbd2(name: str, *server: str, node: str = "bench", slowness: int = 1) -> Target:
-    return Target(name, f"/dev/{node}", "zosbd2", server=server, slowness=slowness)
+def _ramdisk(name: str, *options: str, keeps_data: bool = True) -> Target:
+    """One that zosbd2_sample_ramdisk serves, with these options."""
+    server = ("/usr/bin/zosbd2_sample_ramdisk", "--name=bench", f"--size={_MIB}M", *options)
+    return Target(name, "/dev/bench", "zosbd2", server=server, keeps_data=keeps_data)
 
 
 TARGETS = (
@@ -76,17 +77,15 @@ TARGETS = (
         "ublk-ram", "/dev/ublkb0", "ublk_drv",
         server=(*_UBLK, "ram"),
     ),
-    _zosbd2(
-        "zosbd2-classic", _RAMDISK, "--protocol=classic", "--name=bench", f"--size={_MIB}M",
-    ),
+    _ramdisk("zosbd2-classic", "--protocol=classic"),
     Target(
         "zosbd2-null", "/dev/bench", "zosbd2",
         server=("/usr/share/zosbd2/examples/ring_null", "bench", str(_MIB)), keeps_data=False,
     ),
-    _zosbd2("zosbd2-ram", _RAMDISK, "--name=bench", f"--size={_MIB}M"),
-    _zosbd2(
-        "zosbd2-python", "/usr/bin/python3", PYTHON_RAMDISK, "--name=bench", f"--mib={_MIB}",
-        slowness=10,
+    _ramdisk("zosbd2-ram"),
+    Target(
+        "zosbd2-python", "/dev/bench", "zosbd2",
+        server=("/usr/bin/python3", PYTHON_RAMDISK, "--name=bench", f"--mib={_MIB}"), slowness=4,
     ),
 )  # fmt: skip
 

@@ -26,7 +26,7 @@ def made(vmtest_session: Session) -> equipment.Equipment:
 
 
 def test_an_io_costs_the_same_in_two_guests(made: equipment.Equipment) -> None:
-    target = replace(named(["zosbd2-classic"])[0], slowness=10)
+    target = replace(named(["zosbd2-classic"])[0], slowness=20)
 
     def once() -> Result:
         return measure(made, [target], [ROW], [])

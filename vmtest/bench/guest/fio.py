@@ -6,13 +6,18 @@ jobs. So what is counted begins when a job is about to do its first I/O and ends
 the last (`exec_prerun`, `exec_postrun`). What is left of the start and the end, and of the commands
 that tell the time, is in a job of few I/Os as well as in one of many: a figure is the difference
 of the two, divided by the number of I/Os that one does more.
+
+Now and then the scheduler lets client and server take turns in another way, for some hundred
+milliseconds, at which an I/O costs a tenth more or less. So there are several such pairs of jobs,
+and a figure is the mean of the middle half of their differences.
 """
 
 from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
@@ -47,24 +52,38 @@ def groups(rows: Sequence[Row]) -> Iterator[list[Row]]:
 
 def measure(plan: Plan, rows: Sequence[Row]) -> list[float]:
     """Instructions per I/O of each of the rows."""
+    moments = _MARKED_MOMENTS if plan.profiled else _MOMENTS
+    jobs = [
+        _Job(f"{at}-{pair}-{which}", row, count)
+        for at, row in enumerate(rows)
+        for pair in range(plan.amount.pairs)
+        for which, count in zip(("few", "many"), plan.amount.counts(row), strict=True)
+    ]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        moments = _MARKED_MOMENTS if plan.profiled else _MOMENTS
-        sections = [_section("global", {"filename": plan.node, **_GLOBAL, **moments})]
-        for number, row in enumerate(rows):
-            for job, count in zip(("few", "many"), plan.amount.counts(row), strict=True):
-                sections.append(_job(f"{job}{number}", row, count))
-        (folder / "jobs").write_text("".join(sections))
+        whole = _section("global", {"filename": plan.node, **_GLOBAL, **moments})
+        (folder / "jobs").write_text(whole + "".join(job.section() for job in jobs))
         output = system.run("/usr/bin/fio", "--output-format=json", "jobs", folder=name)
         ios = done(output)
-        figures = []
-        for number, row in enumerate(rows):
-            few, many = plan.amount.counts(row)
-            if (ios.get(f"few{number}"), ios.get(f"many{number}")) != (few, many):
-                raise system.Failed(f"fio did not do as many I/Os as it was to: {output}")
-            more = _busy(folder, f"many{number}") - _busy(folder, f"few{number}")
-            figures.append(more / (many - few))
-        return figures
+        if any(ios.get(job.name) != job.count for job in jobs):
+            raise system.Failed(f"fio did not do as many I/Os as it was to: {output}")
+        busy = {job.name: job.busy(folder) for job in jobs}
+    figures = []
+    for at, row in enumerate(rows):
+        few, many = plan.amount.counts(row)
+        differences = [
+            busy[f"{at}-{pair}-many"] - busy[f"{at}-{pair}-few"]
+            for pair in range(plan.amount.pairs)
+        ]
+        figures.append(middle_mean(differences) / (many - few))
+    return figures
+
+
+def middle_mean(values: Sequence[int]) -> float:
+    """The mean of the values without the lowest quarter and the highest."""
+    aside = len(values) // 4
+    middle = sorted(values)[aside : len(values) - aside]
+    return sum(middle) / len(middle)
 
 
 def done(output: str) -> dict[str, int]:
@@ -77,24 +96,33 @@ def done(output: str) -> dict[str, int]:
     }
 
 
-def _job(name: str, row: Row, count: int) -> str:
-    options = {
-        "stonewall": 1,
-        "rw": row.pattern,
-        "bs": row.block_size,
-        "iodepth": row.queue_depth,
-        "io_size": count * row.block_size,
-    }
-    return _section(name, options)
+@dataclass(frozen=True)
+class _Job:
+    """One of fio's jobs."""
+
+    name: str
+    row: Row
+    count: int
+
+    def section(self) -> str:
+        """Of the job file."""
+        options = {
+            "stonewall": 1,
+            "rw": self.row.pattern,
+            "bs": self.row.block_size,
+            "iodepth": self.row.queue_depth,
+            "io_size": self.count * self.row.block_size,
+        }
+        return _section(self.name, options)
+
+    def busy(self, folder: Path) -> int:
+        """For how many nanoseconds the CPU was used while it ran."""
+        before, after = (
+            clock.parse((folder / f"{self.name}.{moment}.txt").read_text())
+            for moment in ("prerun", "postrun")
+        )
+        return after - before
 
 
-def _section(name: str, options: dict[str, object]) -> str:
+def _section(name: str, options: Mapping[str, object]) -> str:
     return f"[{name}]\n" + "".join(f"{key}={value}\n" for key, value in options.items())
-
-
-def _busy(folder: Path, job: str) -> int:
-    before, after = (
-        clock.parse((folder / f"{job}.{moment}.txt").read_text())
-        for moment in ("prerun", "postrun")
-    )
-    return after - before

@@ -19,6 +19,8 @@ from vmtest.cache import Say, nobody_listens
 
 _COUNTS = "counts"
 _PATIENCE = 60.0
+# There is one pair of jobs instead of several.
+_EFFORT = 3
 
 
 def record(
@@ -26,7 +28,7 @@ def record(
 ) -> Profile:
     """Measure ``row`` of ``target`` while a plugin counts each instruction."""
     counting = plugin.prepare(equipment.image, say)
-    initramfs = equipment.initramfs(target, [row], mark=counting.mark)
+    initramfs = equipment.initramfs(target, [row], effort=_EFFORT, mark=counting.mark)
     programs, functions, measured = [], [], 0.0
     say(f"{target.name}: booting")
     arguments = counting.qemu_arguments(_COUNTS)
@@ -43,7 +45,7 @@ def record(
                 case {"event": "functions", "part": part}:
                     functions.append(part)
         machine.wait_for_end(_PATIENCE)
-        few, many = Amount(target.slowness).counts(row)
+        few, many = Amount(target.slowness, _EFFORT).counts(row)
         symbols = Symbols(places.unpack(functions), programs)
         found = list(_read(machine.folder / _COUNTS, symbols, many - few))
     return Profile(target.name, row, measured, found)
