@@ -18,7 +18,8 @@ def progress_line(numbers: dict[str, Any]) -> str:
     covered = f", {numbers['pcs']} places, corpus {numbers['corpus']}" if numbers["pcs"] else ""
     return (
         f"{numbers['calls']} calls ({numbers['calls'] / seconds:.0f}/s), "
-        f"{numbers['programs']} programs, {numbers['answered']} requests answered{covered}"
+        f"{numbers['programs']} programs, {numbers['answered']} requests answered, "
+        f"{numbers['rung']} of them through rings{covered}"
     )
 
 

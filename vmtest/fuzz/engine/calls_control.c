@@ -83,10 +83,8 @@ long control_call(struct worker *worker, uint64_t fd, unsigned long command,
 		memcpy(place + bytes, behind, BEHIND);
 	ret = ioctl(fd_of(worker, fd), command, place);
 	error = errno;
-	if (guarded && memcmp(place + bytes, behind, BEHIND)) {
-		common->spilt_op = worker->op;
-		common->spilt = true;
-	}
+	if (guarded && memcmp(place + bytes, behind, BEHIND))
+		breach(worker, "the module wrote behind an argument");
 	if (ret >= 0 && memory > MEM_TIGHT) {
 		if (!memory_fetch(place, argument, bytes))
 			memset(argument, 0, bytes);

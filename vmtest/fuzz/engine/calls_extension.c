@@ -2,8 +2,6 @@
 /*
  * The extension's calls on the control node.
  */
-#include <linux/zosbd2_ext.h>
-
 #include "engine.h"
 
 long call_info(struct worker *worker, const uint64_t *arg)
@@ -23,13 +21,21 @@ long call_ext_create(struct worker *worker, const uint64_t *arg)
 		.timeout_seconds = arg[5],
 		.max_segments = arg[6],
 		.recovery = arg[7],
+		.reserved = arg[8],
+		.queues = arg[9],
+		.queue_depth = arg[10],
+		.physical_block_size = arg[11],
+		.max_io_bytes = arg[12],
+		.io_opt = arg[13],
+		.max_discard_bytes = arg[14],
+		.discard_granularity = arg[15],
+		.poll_queues = arg[16],
 	};
 	long ret;
 
-	create.reserved = arg[8];
 	name_of(arg[1], create.device_name);
 	ret = control_call(worker, arg[0], ZOSBD2_IOC_CREATE, &create,
-			   sizeof(create), arg[9]);
+			   sizeof(create), arg[17]);
 	if (!ret)
 		created(arg[1], create.handle_id);
 	return ret;

@@ -13,6 +13,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "channel.h"
 #include "engine.h"
 
 #define FIRST_SOCKET 100 /* numbers that no other descriptor has */
@@ -36,7 +37,7 @@ void fd_keep(const struct worker *worker, uint64_t slot, int fd,
 
 /* Something of the first device that may be there. */
 static int open_some(const struct worker *worker, enum any any,
-		     uint32_t *handle)
+		     unsigned int slot, uint32_t *handle)
 {
 	struct zosbd2_ext_attach attach = {
 		.features = ZOSBD2_FEATURES_OF_SERVER,
@@ -53,7 +54,12 @@ static int open_some(const struct worker *worker, enum any any,
 			continue;
 		if (any == ANY_DISK) {
 			snprintf(path, sizeof(path), "/dev/fz%u", i);
-			fd = open(path, O_RDWR | O_CLOEXEC);
+			/* Half of them see what others have written at once. */
+			fd = open(path, O_RDWR | O_CLOEXEC |
+						(worker->number & 1 ? O_DIRECT
+								    : 0));
+		} else if (any == ANY_CHANNEL) {
+			fd = channel_open(worker, slot, *handle);
 		} else {
 			fd = ioctl(fd_of(worker, FD_CONTROL),
 				   ZOSBD2_IOC_ATTACH, &attach);
@@ -65,7 +71,9 @@ static int open_some(const struct worker *worker, enum any any,
 /* The slot that is meant; it may be empty. */
 static unsigned int slot_of(const struct worker *worker, uint64_t which)
 {
-	static const uint8_t first[] = { FD_CONTROL, FD_DISK, FD_SESSION, FDS };
+	static const uint8_t first[] = {
+		FD_CONTROL, FD_DISK, FD_SESSION, FD_CHANNEL, FDS,
+	};
 	unsigned int slot, slots, turn, i;
 
 	if (which < FDS)
@@ -97,10 +105,22 @@ int fd_of(const struct worker *worker, uint64_t slot)
 	fd = common->fd[worker->process][found];
 	if (fd >= 0 || slot < FDS)
 		return fd;
-	fd = open_some(worker, slot, &handle);
+	fd = open_some(worker, slot, found, &handle);
 	if (fd >= 0)
 		fd_keep(worker, found, fd, handle);
 	return fd;
+}
+
+/**
+ * fd_slot - the slot itself
+ * @worker: whose
+ * @slot: a slot, enum any, or a number plus FD_NUMBERS
+ *
+ * Return: its number; -1 if none is meant.
+ */
+int fd_slot(const struct worker *worker, uint64_t slot)
+{
+	return slot < FD_NUMBERS ? (int)slot_of(worker, slot) : -1;
 }
 
 /**
@@ -187,9 +207,10 @@ long call_close(struct worker *worker, const uint64_t *arg)
 
 long call_dup(struct worker *worker, const uint64_t *arg)
 {
-	return keep(worker, arg[1],
-		    fcntl(fd_of(worker, arg[0]), F_DUPFD_CLOEXEC, 3),
-		    fd_handle(worker, arg[0]));
+	int fd = fcntl(fd_of(worker, arg[0]), F_DUPFD_CLOEXEC, 3);
+
+	channel_copy(fd_slot(worker, arg[0]), arg[1] % FDS);
+	return keep(worker, arg[1], fd, fd_handle(worker, arg[0]));
 }
 
 /* Take a descriptor of another process, as a debugger could. */
@@ -293,6 +314,7 @@ static const char *const sysfs_files[] = {
 	"zosbd2/late_answers", "zosbd2/servers_lost", "zosbd2/handed_on",
 	"zosbd2/queued", "zosbd2/in_flight", "zosbd2/timeout_ms",
 	"zosbd2/queue_depth", "zosbd2/max_segments", "size", "ro", "stat",
+	"queue/io_poll", "queue/optimal_io_size", "mq/0/cpu_list",
 	"inflight", "queue/nr_requests", "queue/read_ahead_kb",
 	"queue/max_sectors_kb", "queue/write_cache", "queue/wbt_lat_usec",
 	"queue/discard_max_bytes", "queue/nomerges", "queue/io_timeout",

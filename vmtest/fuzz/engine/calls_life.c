@@ -13,7 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "engine.h"
+#include "channel.h"
 
 static void pause_us(uint64_t us)
 {
@@ -114,7 +114,11 @@ static void serve_inherited(const struct worker *worker)
 
 	signal(SIGALRM, SIG_DFL);
 	alarm(1);
-	for (slot = FD_DISK; slot < FDS; slot++) {
+	for (slot = FD_CHANNEL; slot < FDS; slot++) {
+		ioctl(fd_of(worker, slot), ZOSBD2_IOC_ENTER, 1);
+		channel_map(slot, fd_of(worker, slot), MAP_RIGHT, 0, 0);
+	}
+	for (slot = FD_DISK; slot < FD_CHANNEL; slot++) {
 		memset(operation, 0, sizeof(*operation));
 		operation->handle_id = handle_of(slot % DEVICES);
 		operation->header.operation = ZOSBD2_OP_NO_RESPONSE;

@@ -66,7 +66,11 @@ static uint32_t id_of(const struct worker *worker, uint64_t which)
 	}
 }
 
-static int32_t error_of(uint64_t which)
+/**
+ * error_of - the error that an answer tells
+ * @which: one of some, or a number
+ */
+int32_t error_of(uint64_t which)
 {
 	static const int32_t errors[] = { 0, -EIO, -ENOSPC, -EOPNOTSUPP };
 

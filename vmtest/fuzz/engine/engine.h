@@ -6,7 +6,7 @@
 #ifndef FUZZ_ENGINE_H
 #define FUZZ_ENGINE_H
 
-#include <linux/zosbd2_ext.h>
+#include <linux/zosbd2_ring.h>
 #include <stdatomic.h>
 #include <sys/types.h>
 
@@ -24,6 +24,7 @@
  * @tid: its thread; 0 when it has none
  * @done: there is nothing left for it to do
  * @id: of the request that it fetched last
+ * @ring_id: the same, of those that came through rings
  */
 struct seat {
 	_Atomic unsigned int next;
@@ -31,6 +32,7 @@ struct seat {
 	_Atomic pid_t tid;
 	_Atomic bool done;
 	_Atomic uint32_t id;
+	_Atomic uint64_t ring_id;
 };
 
 /**
@@ -40,16 +42,18 @@ struct seat {
  * @hurry: it is to end
  * @handle: of each device, since it was created last
  * @old_handle: the one it had before
+ * @generation: how often it has been taken over, as a channel was told last
  * @fd: of each process, -1 where there is none
  * @fd_handle: of the device that it belongs to, 0 if nobody knows
  * @pid: of each process
  * @outcome: of each operation: how often each errno, 0 for success
- * @got: of DEVICE_OPERATION: what the server got; 0 for anything else
+ * @got: what servers got; 0 for anything else
  * @answered: right answers that were taken
- * @calls: ioctls to the module
- * @others: other system calls
- * @spilt: the module wrote behind an argument
- * @spilt_op: in which operation
+ * @rung: those of them that came through rings
+ * @calls: calls to the module
+ * @others: all others
+ * @breach: what the module did that it must not; NULL if nothing
+ * @breach_op: in which operation
  * @covered: a bit for each byte of the module's code that was reached
  * @pcs: how many are set
  * @news: some were set by this program
@@ -60,6 +64,7 @@ struct common {
 	_Atomic bool hurry;
 	_Atomic uint32_t handle[DEVICES];
 	_Atomic uint32_t old_handle[DEVICES];
+	_Atomic uint64_t generation[DEVICES];
 	_Atomic int fd[PROCESSES][FDS];
 	_Atomic uint32_t fd_handle[PROCESSES][FDS];
 	_Atomic pid_t pid[PROCESSES];
@@ -67,10 +72,11 @@ struct common {
 	_Atomic uint64_t outcome[MAX_OPS][ERRNOS];
 	_Atomic uint64_t got[8];
 	_Atomic uint64_t answered;
+	_Atomic uint64_t rung;
 	_Atomic uint64_t calls;
 	_Atomic uint64_t others;
-	_Atomic bool spilt;
-	_Atomic unsigned int spilt_op;
+	const char *_Atomic breach;
+	_Atomic unsigned int breach_op;
 	_Atomic uint8_t covered[TEXT_BYTES / 8];
 	_Atomic unsigned int pcs;
 	_Atomic bool news;
@@ -104,9 +110,11 @@ struct worker {
 
 /* memory.c */
 #define PAGE		4096UL
-#define BUFFER_BYTES	(ZOSBD2_MAX_DATA_BYTES + 2 * PAGE)
+#define BUFFER_BYTES	(ZOSBD2_MAX_IO_BYTES + 2 * PAGE)
 void memory_prepare(void);
 unsigned char *memory_buffer(unsigned int thread);
+void *memory_at(struct worker *worker, uint64_t kind, size_t given,
+		size_t room);
 void *memory_place(struct worker *worker, uint64_t kind, const void *what,
 		   size_t given, size_t room);
 bool memory_fetch(const void *from, void *to, size_t bytes);
@@ -135,7 +143,26 @@ long call_ext_status(struct worker *worker, const uint64_t *arg);
 long call_attach(struct worker *worker, const uint64_t *arg);
 long call_resize(struct worker *worker, const uint64_t *arg);
 
+/* calls_channel.c */
+long call_attach_queue(struct worker *worker, const uint64_t *arg);
+long call_map_channel(struct worker *worker, const uint64_t *arg);
+long call_poll(struct worker *worker, const uint64_t *arg);
+
+/* calls_ring.c */
+long call_enter(struct worker *worker, const uint64_t *arg);
+long call_answer(struct worker *worker, const uint64_t *arg);
+long call_ring_serve(struct worker *worker, const uint64_t *arg);
+long call_positions(struct worker *worker, const uint64_t *arg);
+long call_scribble(struct worker *worker, const uint64_t *arg);
+
+/* host.c */
+long call_host(struct worker *worker, const uint64_t *arg);
+
+/* calls_polled.c */
+long call_polled(struct worker *worker, const uint64_t *arg);
+
 /* calls_serve.c */
+int32_t error_of(uint64_t which);
 long call_device_ping(struct worker *worker, const uint64_t *arg);
 long call_operate(struct worker *worker, const uint64_t *arg);
 long call_serve(struct worker *worker, const uint64_t *arg);
@@ -145,6 +172,7 @@ int fd_of(const struct worker *worker, uint64_t slot);
 void fd_keep(const struct worker *worker, uint64_t slot, int fd,
 	     uint32_t handle);
 void fd_drop(const struct worker *worker, uint64_t slot);
+int fd_slot(const struct worker *worker, uint64_t slot);
 uint32_t fd_handle(const struct worker *worker, uint64_t slot);
 long call_open_control(struct worker *worker, const uint64_t *arg);
 long call_open_disk(struct worker *worker, const uint64_t *arg);
@@ -173,6 +201,7 @@ long call_fork(struct worker *worker, const uint64_t *arg);
 
 /* worker.c */
 void count(unsigned int op, int error);
+void breach(const struct worker *worker, const char *what);
 void make_call(struct worker *worker, const struct call *call);
 void process_run(unsigned int process, bool first) __attribute__((noreturn));
 

@@ -102,16 +102,23 @@ static void add_start(struct program *program, struct chance *chance,
 		      unsigned int worker, enum role role,
 		      struct taste *taste)
 {
+	unsigned int slot = worker % THREADS * 2;
+	const char *first = "open_disk";
+
 	taste->dev = one_in(chance, 3) ? below(chance, DEVICES) : 0;
-	taste->fd = role == SERVER && below(chance, 3)
-			    ? FD_SESSION + worker % THREADS * 2
-			    : FD_DISK + worker % THREADS * 2;
-	if (role == MASTER || role == CHAOS) {
-		taste->fd = below(chance, 2) ? ANY_DISK : ANY_SESSION;
+	taste->fd = FD_DISK + slot;
+	if (role == MASTER || role == CHAOS || role == KEEPER) {
+		taste->fd = ANY_DISK + below(chance, 3);
 		return;
 	}
-	add(program, chance, worker,
-	    op_named(taste->fd >= FD_SESSION ? "attach" : "open_disk"), taste);
+	if (role == RINGER) {
+		taste->fd = FD_CHANNEL + slot;
+		first = "attach_queue";
+	} else if (role == SERVER && below(chance, 3)) {
+		taste->fd = FD_SESSION + slot;
+		first = "attach";
+	}
+	add(program, chance, worker, op_named(first), taste);
 	if (one_in(chance, 4) || program->calls >= MADE_CALLS)
 		return;
 	fill_right(chance, &program->call[program->calls - 1], taste);
@@ -126,7 +133,8 @@ static void add_start(struct program *program, struct chance *chance,
 void program_generate(struct program *program, uint64_t seed, uint32_t number)
 {
 	static const enum role roles[] = {
-		SERVER, SERVER, SERVER, CLIENT, CLIENT, MASTER, MASTER, CHAOS,
+		SERVER, SERVER, RINGER, RINGER, RINGER, KEEPER,
+		CLIENT, CLIENT, CLIENT, MASTER, CHAOS,
 	};
 	struct chance chance = chance_of(seed, number);
 	struct taste taste[WORKERS] = { };
@@ -144,7 +152,8 @@ void program_generate(struct program *program, uint64_t seed, uint32_t number)
 			fill_right(&chance, &program->call[0], &taste[0]);
 	}
 	for (worker = 0; worker < WORKERS; worker++) {
-		role[worker] = roles[below(&chance, 8)];
+		role[worker] =
+			roles[below(&chance, sizeof(roles) / sizeof(*roles))];
 		add_start(program, &chance, worker, role[worker],
 			  &taste[worker]);
 	}

@@ -15,6 +15,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "channel.h"
 #include "engine.h"
 
 static unsigned char *buffers[THREADS];
@@ -81,16 +82,61 @@ bool memory_fetch(const void *from, void *to, size_t bytes)
 	       (ssize_t)bytes;
 }
 
+/**
+ * memory_at - memory of some kind
+ * @worker: whose
+ * @kind: enum memory
+ * @given: how much of it the module reads
+ * @room: how much it may write
+ *
+ * Return: its address, which may be a bad one.
+ */
+void *memory_at(struct worker *worker, uint64_t kind, size_t given, size_t room)
+{
+	unsigned char *end = worker->buffer + BUFFER_BYTES;
+
+	switch (kind) {
+	case MEM_ODD:
+		return worker->buffer + 1 + worker->number * 2;
+	case MEM_TIGHT:
+		return end - room;
+	case MEM_SHORT:
+		/* The rest would be in that page. */
+		return end - given / 2;
+	case MEM_NULL:
+		return NULL;
+	case MEM_SMALL:
+		return (void *)(uintptr_t)(worker->number + 1);
+	case MEM_KERNEL:
+		return (void *)0xffff888000000000;
+	case MEM_NON_CANONICAL:
+		return (void *)0x8000000000000000;
+	case MEM_LAST:
+		return (void *)(UINTPTR_MAX - 63);
+	case MEM_USER_END:
+		return (void *)(0x7ffffffff000 - given / 2);
+	case MEM_READ_ONLY:
+		return read_only;
+	case MEM_SHARED:
+		return shared;
+	case MEM_DISK:
+		return disk;
+	case MEM_RING:
+		return channel_window(worker->number % CHANNELS);
+	default:
+		return worker->buffer;
+	}
+}
+
 /*
  * Written through the file that the pages come from, as they cannot be
  * written themselves.
  */
-static void *place_read_only(const void *what, size_t given)
+static void store_read_only(const void *what, size_t given)
 {
 	mprotect(read_only, BUFFER_BYTES, PROT_READ | PROT_WRITE);
 	store(read_only, what, given);
 	mprotect(read_only, BUFFER_BYTES, PROT_READ);
-	return read_only;
 }
 
 /**
@@ -106,48 +152,27 @@ static void *place_read_only(const void *what, size_t given)
 void *memory_place(struct worker *worker, uint64_t kind, const void *what,
 		   size_t given, size_t room)
 {
-	unsigned char *end = worker->buffer + BUFFER_BYTES, *place;
+	void *place = memory_at(worker, kind, given, room);
 
 	switch (kind) {
-	case MEM_ODD:
-		place = worker->buffer + 1 + worker->number * 2;
-		break;
-	case MEM_TIGHT:
-		place = end - room;
+	case MEM_NULL ... MEM_USER_END:
+	/* Not written to: that would fault the device's pages in. */
+	case MEM_DISK:
 		break;
 	case MEM_SHORT:
-		/* The rest would be in that page. */
-		place = end - given / 2;
 		memcpy(place, what, given / 2);
-		return place;
-	case MEM_NULL:
-		return NULL;
-	case MEM_SMALL:
-		return (void *)(uintptr_t)(worker->number + 1);
-	case MEM_KERNEL:
-		return (void *)0xffff888000000000;
-	case MEM_NON_CANONICAL:
-		return (void *)0x8000000000000000;
-	case MEM_LAST:
-		return (void *)(UINTPTR_MAX - 63);
-	case MEM_USER_END:
-		return (void *)(0x7ffffffff000 - given / 2);
+		break;
 	case MEM_READ_ONLY:
-		return place_read_only(what, given);
+		store_read_only(what, given);
+		break;
 	case MEM_SHARED:
-		store(shared, what, given);
-		return shared;
-	case MEM_DISK:
-		place = disk;
-		if (!place)
-			return NULL;
-		/* Not written to: that would fault the device's pages in. */
-		return place;
+	case MEM_RING:
+		store(place, what, given);
+		break;
 	default:
-		place = worker->buffer;
+		memcpy(place, what, given);
 		break;
 	}
-	memcpy(place, what, given);
 	return place;
 }
 

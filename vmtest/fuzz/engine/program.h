@@ -19,19 +19,22 @@
 #define SETUP		WORKERS	/* calls that are made before the others */
 #define MAX_CALLS	2048	/* that can be read; those made are fewer */
 #define MADE_CALLS	320
-#define MAX_ARGS	10
-#define FDS		16	/* slots for descriptors of each process */
+#define MAX_ARGS	20
+#define FDS		24	/* slots for descriptors of each process */
+#define HANDS		64	/* requests that a server of rings takes at once */
 
 /* What a slot for descriptors usually holds. */
 #define FD_CONTROL	0	/* and 1 */
 #define FD_DISK		2	/* to 7 */
 #define FD_SESSION	8	/* to 15 */
+#define FD_CHANNEL	16	/* to 23 */
+#define CHANNELS	(FDS - FD_CHANNEL)
 
 /*
  * In place of a slot: one that holds such a descriptor, which is opened if
  * there is none.
  */
-enum any { ANY_CONTROL = FDS, ANY_DISK, ANY_SESSION, FD_NUMBERS };
+enum any { ANY_CONTROL = FDS, ANY_DISK, ANY_SESSION, ANY_CHANNEL, FD_NUMBERS };
 
 /* What a value means; in generate.c are those that are tried. */
 enum kind {
@@ -42,7 +45,16 @@ enum kind {
 	OWN_HANDLE,	/* 0: of the descriptor; else as HANDLE, plus 1 */
 	BLOCKS,
 	FEATURES,
-	BLOCK_BYTES,
+	BLOCK_BYTES,	/* 4096 */
+	ANY_BLOCK_BYTES,
+	QUEUES,
+	POLL_QUEUES,
+	DEPTH,
+	PHYSICAL_BYTES,
+	IO_BYTES,	/* of a request, at most */
+	OPTIMAL_BYTES,
+	DISCARD_BYTES,	/* at most */
+	GRANULARITY,
 	TIMEOUT,	/* of requests, in seconds */
 	SEGMENTS,
 	QUEUE,
@@ -54,7 +66,25 @@ enum kind {
 	UNDERSTOOD,	/* features */
 	MILLISECONDS,
 	SESSION,	/* a slot for a session */
+	CHANNEL,	/* a slot for a channel */
+	RING,		/* a channel that there is: as FD */
+	WHICH_QUEUE,
+	ENTRIES,
+	GENERATION,	/* 0, 1: that of the last channel; else a number, plus 2 */
+	HOW_TO_MAP,	/* enum how_to_map */
+	BRING,		/* requests at most */
+	ANSWER_FLAGS,	/* 0: the right ones; else as they are, plus 1 */
+	PLACE_IN_DATA,	/* 0: the right one; else a number, plus 1 */
+	PART,		/* of a ring: enum part */
+	POSITION,	/* 0: as it is; else a number, plus 1, from the kernel's on */
+	STYLE,		/* enum style */
+	TIMES,		/* how often besides */
+	WORDS,		/* how many are written */
+	END,		/* enum in host.c */
+	STORM,		/* enum storm_of */
+	HOW,		/* one of some ways */
 	DISK,		/* a slot for a block device */
+	USED_DISK,	/* a block device that there is: as FD */
 	CONTROL,	/* a slot for the control node */
 	OPEN_MODE,	/* enum in calls_files.c */
 	ANSWER,		/* enum answer */
@@ -91,6 +121,7 @@ enum memory {
 	MEM_READ_ONLY,
 	MEM_SHARED,	/* which another thread unmaps and protects meanwhile */
 	MEM_DISK,	/* a mapping of a device of ours */
+	MEM_RING,	/* a mapping of a channel; for an answer, itself */
 	MEMORIES
 };
 
@@ -105,6 +136,52 @@ enum answer {
 	ANSWERS		/* from here on: a number, plus ANSWERS */
 };
 
+/* What is done about the mapping of a channel. */
+enum how_to_map {
+	MAP_RIGHT,
+	MAP_READ_ONLY,
+	MAP_FOR_ITSELF,	/* private */
+	MAP_AWAY,	/* unmap it */
+	MAP_HOLE,	/* unmap its first page */
+	MAP_NO_ACCESS,
+	MAP_NO_WRITES,
+	MAP_ACCESS,
+	MAP_FORGET,	/* madvise: not needed */
+	MAP_INHERIT,	/* madvise: children are to have it */
+	MAP_LARGER,	/* mremap */
+	MAPS
+};
+
+enum part {
+	PART_ANSWERS,
+	PART_REQUESTS,
+	PART_HEADER,
+	PART_POSITIONS,
+	PART_ALL,
+	PARTS
+};
+
+/* How a server answers over rings; each of it is right. */
+enum style {
+	STYLE_AT_ONCE,	/* data and end in one answer */
+	STYLE_APART,	/* data first, the end in another call */
+	STYLE_PIECES,	/* the data of a read in pieces */
+	STYLE_BLIND,	/* the end alone */
+	STYLE_SHORT,	/* a part of a read's data */
+	STYLE_FAILURE,	/* an error */
+	STYLES,
+	STYLE_MIXED = STYLES
+};
+
+/* Whose calls a storm consists of. */
+enum storm_of {
+	STORM_OF_SERVER,
+	STORM_OF_MASTER,
+	STORM_OF_CLIENT,
+	STORM_OF_RINGER,
+	STORMS
+};
+
 enum which_id {
 	ID_RIGHT,
 	ID_STALE,	/* that of the request before */
@@ -115,7 +192,7 @@ enum which_id {
 };
 
 /* What a worker is out for. */
-enum role { SERVER, CLIENT, MASTER, CHAOS, ROLES };
+enum role { SERVER, CLIENT, MASTER, CHAOS, RINGER, KEEPER, ROLES };
 
 struct worker;
 
@@ -123,7 +200,7 @@ struct worker;
  * struct op - something that a call can do
  * @name: in scripts
  * @run: does it; returns -1 and leaves errno when it failed
- * @ioctl: it is a call to the module; `operate` and `serve` count themselves
+ * @ioctl: it is a call to the module; those that make several count them
  * @weight: how often each role does it
  * @arg: its arguments
  */

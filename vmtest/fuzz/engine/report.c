@@ -56,10 +56,12 @@ static void print_numbers(uint64_t programs, unsigned int corpus)
 {
 	printf("\"seconds\": %.1f, \"programs\": %" PRIu64
 	       ", \"calls\": %" PRIu64 ", \"others\": %" PRIu64
-	       ", \"answered\": %" PRIu64 ", \"corpus\": %u, \"pcs\": %u",
+	       ", \"answered\": %" PRIu64 ", \"rung\": %" PRIu64
+	       ", \"corpus\": %u, \"pcs\": %u",
 	       (now_ns() - began) / 1e9, programs,
 	       (uint64_t)common->calls, (uint64_t)common->others,
-	       (uint64_t)common->answered, corpus, (unsigned int)common->pcs);
+	       (uint64_t)common->answered, (uint64_t)common->rung, corpus,
+	       (unsigned int)common->pcs);
 }
 
 void report_progress(uint64_t programs, unsigned int corpus, const char *name)

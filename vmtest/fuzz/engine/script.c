@@ -115,7 +115,7 @@ static int parse_call(struct call *call, char *line)
 int program_read(struct program *program, FILE *in, unsigned int *number)
 {
 	bool begun = false;
-	char line[1024];
+	char line[2048];
 
 	program->calls = 0;
 	while (fgets(line, sizeof(line), in)) {

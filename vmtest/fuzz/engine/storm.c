@@ -20,7 +20,9 @@ static bool is_quick(unsigned int op, enum role role)
 	       ops[op].run != call_ext_create &&
 	       ops[op].run != call_destroy_by_id &&
 	       ops[op].run != call_destroy_by_name &&
-	       ops[op].run != call_destroy_all && ops[op].run != call_serve;
+	       ops[op].run != call_destroy_all &&
+	       ops[op].run != call_serve && ops[op].run != call_ring_serve &&
+	       ops[op].run != call_host;
 }
 
 /**
@@ -39,14 +41,17 @@ bool is_storm(const struct call *call)
  */
 struct storm storm_of(unsigned int worker, const uint64_t *arg)
 {
-	static const enum role roles[] = { SERVER, MASTER, CLIENT, CLIENT };
+	static const enum role roles[STORMS] = {
+		SERVER, MASTER, CLIENT, RINGER,
+	};
+	enum role role = roles[arg[1] % STORMS];
 
 	return (struct storm){
 		.chance = chance_of(arg[3], 0),
 		.taste.fd = arg[0] % FD_NUMBERS,
-		.role = roles[arg[1] % 4],
+		.role = role,
 		/* Each piece of I/O may take as long as a time-out. */
-		.left = arg[2] % (roles[arg[1] % 4] == CLIENT ? 16 : 256),
+		.left = arg[2] % (role == CLIENT ? 16 : 256),
 		.worker = worker,
 	};
 }

@@ -215,10 +215,10 @@ static enum verdict finish(const char *name)
 		}
 		usleep(500);
 	}
-	if (!kind && common->spilt) {
-		kind = "the module wrote behind an argument";
+	if (!kind && common->breach) {
+		kind = common->breach;
 		snprintf(detail, sizeof(detail), "in %s\n",
-			 ops[common->spilt_op].name);
+			 ops[common->breach_op].name);
 	}
 	if (!kind && kernel_complained())
 		kind = "the kernel reported something";
@@ -240,13 +240,15 @@ enum verdict supervise(const char *name)
 
 	common->go = common->hurry = common->news = false;
 	for (i = 0; i < DEVICES; i++)
-		common->handle[i] = common->old_handle[i] = 0;
+		common->handle[i] = common->old_handle[i] =
+			common->generation[i] = 0;
 	for (i = 0; i <= WORKERS; i++) {
 		common->seat[i].next = 0;
 		common->seat[i].since = 0;
 		common->seat[i].tid = 0;
 		common->seat[i].done = false;
 		common->seat[i].id = 0;
+		common->seat[i].ring_id = 0;
 	}
 	memset(nudged, 0, sizeof(nudged));
 	respawns = 0;

@@ -12,6 +12,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "channel.h"
 #include "engine.h"
 
 /**
@@ -28,6 +29,20 @@ void count(unsigned int op, int error)
 		common->calls++;
 	else
 		common->others++;
+}
+
+/**
+ * breach - note that the module did what it must not; the program fails
+ * @worker: who has seen it
+ * @what: what it did, a constant
+ */
+void breach(const struct worker *worker, const char *what)
+{
+	const char *none = NULL;
+
+	/* The first is what it begins with. */
+	if (atomic_compare_exchange_strong(&common->breach, &none, what))
+		common->breach_op = worker->op;
 }
 
 /**
@@ -95,7 +110,7 @@ static void catch(int number)
 
 static void prepare(unsigned int process)
 {
-	const struct rlimit none = { 0, 0 };
+	const struct rlimit none = { 0, 0 }, many = { 8192, 8192 };
 	int null = open("/dev/null", O_RDWR);
 	unsigned int slot;
 
@@ -105,6 +120,7 @@ static void prepare(unsigned int process)
 	dup2(null, 2);
 	close_range(3, 99, 0);
 	setrlimit(RLIMIT_CORE, &none);
+	setrlimit(RLIMIT_NOFILE, &many);
 	catch(SIGUSR1);
 	catch(SIGUSR2);
 	catch(SIGURG);
@@ -114,6 +130,7 @@ static void prepare(unsigned int process)
 		common->fd[process][slot] =
 			open(ZOSBD2_CONTROL_NODE, O_RDWR | O_CLOEXEC);
 	memory_prepare();
+	channels_prepare();
 }
 
 /**
