@@ -65,6 +65,51 @@ LEAKING = Mutant(
     "hang: rmmod",
 )
 
+#: A channel answers requests that another server of its queue has.
+ANY_SERVER = Mutant(
+    "zosbd2_commit.c",
+    "slot->id == id && slot->server == server ? slot : NULL",
+    "slot->id == id ? slot : NULL",
+    "another server's request was answered|a wrong answer was carried out",
+)
+
+#: What an answer says of a request's data is not compared with the request.
+ANY_PLACE = Mutant(
+    "zosbd2_commit.c",
+    "	if (answer->offset > bytes)\n		return -EBADMSG;\n",
+    """	if (!answer->length_bytes)
+		answer->length_bytes = bytes - answer->offset;
+	return 0;
+""",
+    "a wrong answer|data was copied behind its place|usercopy|out-of-bounds|page fault",
+)
+
+#: Which request an answer is for is read a second time when it ends.
+READ_TWICE = Mutant(
+    "zosbd2_commit.c",
+    "	for (; reply < end; reply++)\n		zosbd2_settle(",
+    """	for (; reply < end; reply++) {
+		u32 at = channel->answer_head + (reply - channel->round);
+
+		reply->slot = zosbd2_find_own(queue, channel->server,
+			channel->answers[at & (channel->entries - 1)].id);
+	}
+	for (reply = channel->round; reply < end; reply++)
+		zosbd2_settle(""",
+    "hang|a request did not end|NULL|general protection|list|WARNING|BUG",
+)
+
+#: Of two answers to a request, both are carried out.
+CLAIMED_TWICE = Mutant(
+    "zosbd2_commit.c",
+    """		if (slot && slot->state == ZOSBD2_SLOT_OWNED)
+			break;
+		if (!slot || slot->state != ZOSBD2_SLOT_FETCHED) {
+""",
+    "		if (!slot) {\n",
+    "null-ptr-deref|NULL pointer|general protection|page fault|BUG|WARNING|list",
+)
+
 
 def _main() -> None:
     """Have the fuzzer find each mutant, or the named ones: ``NAME... [--seed N]``."""
