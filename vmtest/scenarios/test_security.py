@@ -18,11 +18,14 @@ from .guestlib import compat, unprivileged
 
 pytestmark = pytest.mark.usefixtures("module")
 
+CHANNEL_CALLS = ("ENTER", "ENTER for a request", "map", "map for reading")
 CALLS = {
     *(f"control {call.name}" for call in (*ControlCall, *ExtensionCall)),
     *(f"{where} {call.name}" for where in ("device", "session") for call in DeviceCall),
+    "control ATTACH_QUEUE",
     "control unknown",
     "session unknown",
+    *(f"channel {call}" for call in CHANNEL_CALLS),
 }
 
 
@@ -49,6 +52,25 @@ def test_without_the_capability_nothing_can_be_done(python: RemotePython, who: s
     assert not tries["touched"], "a call that was refused wrote to memory"
     assert seen["devices"], "a call that was refused had an effect"
     assert seen["intact"]
+
+
+def test_a_channel_is_of_no_use_to_another_process(python: RemotePython) -> None:
+    """It has data copied to and from any address of whoever calls: only who attached may."""
+    seen = python.call(unprivileged.strangers_to_a_channel)
+    refused = {"calls": dict.fromkeys(CHANNEL_CALLS, "EPERM"), "inherited": False}
+    assert seen == {
+        "a child": refused,
+        "who was passed it": refused,
+        "who took it": refused,
+        "who attached": {"calls": dict.fromkeys(CHANNEL_CALLS, "OK"), "inherited": True},
+    }
+
+
+def test_who_attached_goes_on_without_the_capability(python: RemotePython) -> None:
+    """A server may drop its rights once it has its channels; then it gets no more of them."""
+    seen = python.call(unprivileged.who_attached_without_the_capability)
+    assert seen.pop("attach another") == "EPERM"
+    assert seen == dict.fromkeys(CHANNEL_CALLS, "OK")
 
 
 @pytest.mark.parametrize(
@@ -89,5 +111,5 @@ def test_a_program_for_32_bits_is_refused(
     built = build.userspace(image, [folder], str(folder.relative_to(TOP)), "/usr")
     guest.put({"usr": built.path / "root/usr"}, "/", once=True)
     seen = python.call(compat.calls_of_a_32_bit_program, "/usr/bin/ioctl32")
-    assert len(seen) == len(ControlCall) + len(ExtensionCall) + 2 * len(DeviceCall)
+    assert len(seen) >= len(ControlCall) + len(ExtensionCall) + 2 * len(DeviceCall) + 2
     assert set(seen.values()) == {-errno.ENOTTY}, seen

@@ -12,6 +12,7 @@ import subprocess
 import zosbd2
 from zosbd2.abi import ControlCall, DeviceCall, ExtensionCall
 
+from .channels import ATTACH_QUEUE, ENTER, Channel
 from .disks import exchange
 
 _MAP_32BIT = 0x40
@@ -34,6 +35,7 @@ def calls_of_32_bits() -> dict[str, str]:
         zosbd2.Control() as control,
         exchange(control, "testdisk") as server,
         control.attach(server.handle) as session,
+        Channel.attached(control, server.handle) as channel,
     ):
         found = {}
         with mmap.mmap(
@@ -43,6 +45,8 @@ def calls_of_32_bits() -> dict[str, str]:
             assert address < 1 << 32
             for call in [*ControlCall, *ExtensionCall]:
                 found[call.name] = _ioctl32(control.fd, call, address)
+            found["ATTACH_QUEUE"] = _ioctl32(control.fd, ATTACH_QUEUE, address)
+            found["CHANNEL_ENTER"] = _ioctl32(channel.fd, ENTER, 1)
             for each in DeviceCall:
                 found[f"DEVICE_{each.name}"] = _ioctl32(server.node.fd, each, address)
                 found[f"SESSION_{each.name}"] = _ioctl32(session.fd, each, address)
@@ -60,15 +64,18 @@ def calls_of_a_32_bit_program(program: str) -> dict[str, int]:
         zosbd2.Control() as control,
         exchange(control, "testdisk") as server,
         control.attach(server.handle) as session,
+        Channel.attached(control, server.handle) as channel,
     ):
         wanted = {call.name: (control.fd, int(call)) for call in (*ControlCall, *ExtensionCall)}
+        wanted["ATTACH_QUEUE"] = (control.fd, ATTACH_QUEUE)
+        wanted["CHANNEL_ENTER"] = (channel.fd, ENTER)
         for each in DeviceCall:
             wanted[f"DEVICE_{each.name}"] = (server.node.fd, int(each))
             wanted[f"SESSION_{each.name}"] = (session.fd, int(each))
         pairs = b"".join(struct.pack("=II", fd, number) for fd, number in wanted.values())
         done = subprocess.run(
             [program], input=pairs, stdout=subprocess.PIPE, check=True,
-            pass_fds=[control.fd, server.node.fd, session.fd],
+            pass_fds=[control.fd, server.node.fd, session.fd, channel.fd],
         )  # fmt: skip
         assert control.handles() == [server.handle]
         results = struct.unpack(f"={len(wanted)}i", done.stdout)

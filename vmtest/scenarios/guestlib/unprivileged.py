@@ -6,7 +6,9 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import json
+import mmap
 import os
+import socket
 import stat
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -17,6 +19,7 @@ import zosbd2
 from zosbd2 import abi
 from zosbd2.abi import ControlCall, DeviceCall, ExtensionCall, Operation
 
+from .channels import ATTACH_QUEUE, ENTER, Channel, serve_in
 from .disks import BLOCK, created, pattern, reader, udev_held, wait_until
 from .outcomes import outcome
 
@@ -29,6 +32,7 @@ _CAP_SYS_ADMIN = 21
 _CAPABILITY_VERSION_3 = 0x2008_0522
 _NOBODY = 65534
 _CONTAINER_ROOT = 100_000
+_SYS_PIDFD_GETFD = 438
 
 # Nodes that anybody may open, as some container runtimes make them.
 _OPEN_CONTROL = "/dev/zosbd2-for-all"
@@ -66,20 +70,127 @@ def tries_of(who: str) -> Tried:
         handle = undo.enter_context(created(control, "testdisk"))
         node = undo.enter_context(zosbd2.DeviceNode("testdisk"))
         session = undo.enter_context(control.attach(handle))
+        channel = undo.enter_context(Channel.attached(control, handle))
         undo.enter_context(_node_for_all())
         before = control.describe(handle)
         one = reader("testdisk", 0)
         wait_until("a read", lambda: _counter("queued") == "1")
-        fds = {"control": control.fd, "device": node.fd, "session": session.fd}
+        fds = {
+            "control": control.fd,
+            "device": node.fd,
+            "session": session.fd,
+            "channel": channel.fd,
+        }
+        ring = bytes(channel.ring)
         tries = _in_a_child(_WHO[who], partial(_all_tries, fds, handle))
         devices = control.handles() == [handle] and control.describe(handle) == before
+        same = bytes(channel.ring) == ring
         server = zosbd2.Exchange(session, handle)
         server.hand_in(server.fetch_request().answer(pattern(0, BLOCK)))
         return {
             "tries": tries,
             "devices": devices and _counter("late_answers") == "0",
-            "intact": one.end() == pattern(0, BLOCK),
+            "intact": same and one.end() == pattern(0, BLOCK),
         }
+
+
+class Stranger(TypedDict):
+    """What a process can do with a channel that another one has attached."""
+
+    calls: dict[str, str]
+    #: Whether it has the mapping.
+    inherited: bool
+
+
+def strangers_to_a_channel() -> dict[str, Stranger]:
+    """Root's processes, with all capabilities, that got a channel of another process."""
+    with udev_held(), zosbd2.Control() as control, created(control, "testdisk") as handle:
+        child, line = _waiting_child()
+        with Channel.attached(control, handle) as channel:
+            one = reader("testdisk", 0)
+            wait_until("a read", lambda: _counter("queued") == "1")
+            ring = bytes(channel.ring)
+            found = {
+                "a child": _in_a_child(lambda: None, partial(_as_a_stranger, channel.fd)),
+                "who was passed it": _passed_to(line, channel.fd),
+                "who took it": _in_a_child(lambda: None, partial(_taken_from, channel.fd)),
+            }
+            os.waitpid(child, 0)
+            assert bytes(channel.ring) == ring, "a stranger's call had an effect"
+            assert channel.enter(1) == 1
+            found["who attached"] = _as_a_stranger(channel.fd)
+        # It is handed on.
+        with Channel.attached(control, handle) as successor:
+            successor.enter(1, wait=True)
+            with mmap.mmap(-1, BLOCK) as memory:
+                memory[:] = pattern(0, BLOCK)
+                serve_in(successor, memory, successor.take())
+                successor.enter()
+            assert one.end() == pattern(0, BLOCK)
+        return found
+
+
+def who_attached_without_the_capability() -> dict[str, str]:
+    """What a process that has attached can do when it is nobody any more."""
+    with udev_held(), zosbd2.Control() as control, created(control, "testdisk") as handle:
+
+        def tries() -> dict[str, str]:
+            with Channel.attached(control, handle) as channel:
+                _become(_NOBODY)
+                again = bytearray(abi.BUFFER_SIZE)
+                _put_call(again, handle)
+                return {
+                    **_as_a_stranger(channel.fd)["calls"],
+                    "attach another": outcome(partial(control.call, ATTACH_QUEUE, again)),
+                }
+
+        return _in_a_child(lambda: None, tries)
+
+
+def _as_a_stranger(fd: int) -> Stranger:
+    return {
+        "calls": _channel_tries(fd),
+        "inherited": "anon_inode:[zosbd2]" in Path("/proc/self/maps").read_text(),
+    }
+
+
+def _channel_tries(fd: int) -> dict[str, str]:
+    tries: dict[str, Callable[[], object]] = {
+        "ENTER": partial(zosbd2.ioctl, fd, ENTER, 0),
+        "ENTER for a request": partial(zosbd2.ioctl, fd, ENTER, 1),
+        "map": lambda: mmap.mmap(fd, mmap.PAGESIZE).close(),
+        "map for reading": lambda: mmap.mmap(fd, mmap.PAGESIZE, prot=mmap.PROT_READ).close(),
+    }
+    return {name: outcome(each) for name, each in tries.items()}
+
+
+def _waiting_child() -> tuple[int, socket.socket]:
+    """A process that has none of our later files: it tries the one that it is sent."""
+    ours, theirs = socket.socketpair()
+    child = os.fork()
+    if child == 0:
+        ours.close()
+        _, fds, _, _ = socket.recv_fds(theirs, 1, 1)
+        theirs.sendall(json.dumps(_as_a_stranger(fds[0])).encode())
+        os._exit(0)
+    theirs.close()
+    return child, ours
+
+
+def _passed_to(line: socket.socket, fd: int) -> Stranger:
+    with line:
+        socket.send_fds(line, [b"x"], [fd])
+        with line.makefile() as file:
+            found: Stranger = json.loads(file.read())
+    return found
+
+
+def _taken_from(number: int) -> Stranger:
+    """In a child: the parent's file, as a debugger would get it."""
+    pidfd = os.pidfd_open(os.getppid())
+    taken = _libc.syscall(_SYS_PIDFD_GETFD, pidfd, number, 0)
+    _checked(taken < 0, "pidfd_getfd")
+    return _as_a_stranger(taken)
 
 
 def modes() -> dict[str, str]:
@@ -126,11 +237,13 @@ def _all_tries(fds: dict[str, int], handle: int) -> Tries:
     calls = {}
     for call in [*ControlCall, *ExtensionCall]:
         calls[f"control {call.name}"] = _try_call(fds["control"], call, memory)
+    calls["control ATTACH_QUEUE"] = _try_call(fds["control"], ATTACH_QUEUE, memory)
     calls["control unknown"] = _try_call(fds["control"], 99, memory)
     for where in ("device", "session"):
         for each in DeviceCall:
             calls[f"{where} {each.name}"] = _try_call(fds[where], each, memory)
     calls["session unknown"] = _try_call(fds["session"], 99, memory)
+    calls |= {f"channel {name}": how for name, how in _channel_tries(fds["channel"]).items()}
     opens = {
         f"{path} {name}": outcome(partial(os.open, path, flags))
         for path in ("/dev/zosbd2ctl", "/dev/testdisk", _OPEN_CONTROL)
