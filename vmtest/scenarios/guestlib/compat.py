@@ -12,7 +12,7 @@ import subprocess
 import zosbd2
 from zosbd2.abi import ControlCall, DeviceCall, ExtensionCall
 
-from .channels import ATTACH_QUEUE, ENTER, Channel
+from .channels import ENTER, Channel
 from .disks import exchange
 
 _MAP_32BIT = 0x40
@@ -45,7 +45,6 @@ def calls_of_32_bits() -> dict[str, str]:
             assert address < 1 << 32
             for call in [*ControlCall, *ExtensionCall]:
                 found[call.name] = _ioctl32(control.fd, call, address)
-            found["ATTACH_QUEUE"] = _ioctl32(control.fd, ATTACH_QUEUE, address)
             found["CHANNEL_ENTER"] = _ioctl32(channel.fd, ENTER, 1)
             for each in DeviceCall:
                 found[f"DEVICE_{each.name}"] = _ioctl32(server.node.fd, each, address)
@@ -67,7 +66,6 @@ def calls_of_a_32_bit_program(program: str) -> dict[str, int]:
         Channel.attached(control, server.handle) as channel,
     ):
         wanted = {call.name: (control.fd, int(call)) for call in (*ControlCall, *ExtensionCall)}
-        wanted["ATTACH_QUEUE"] = (control.fd, ATTACH_QUEUE)
         wanted["CHANNEL_ENTER"] = (channel.fd, ENTER)
         for each in DeviceCall:
             wanted[f"DEVICE_{each.name}"] = (server.node.fd, int(each))
