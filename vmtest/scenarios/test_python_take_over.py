@@ -6,19 +6,18 @@ from __future__ import annotations
 import pytest
 from zosbd2 import Feature
 
-from vmtest.remote_python import RemotePython
-
+from .equipment import ServerPython
 from .guestlib import take_over
 
 pytestmark = pytest.mark.usefixtures("module")
 
 
-@pytest.mark.parametrize("features", [0, int(Feature.FLUSH)], ids=["classic", "session"])
+@pytest.mark.parametrize("features", [0, int(Feature.FLUSH)], ids=["plain", "flush"])
 @pytest.mark.parametrize("threads", [1, 3])
 def test_a_server_that_is_taken_over_ends(
-    python: RemotePython, features: int, threads: int
+    servers: ServerPython, features: int, threads: int
 ) -> None:
-    assert python.call(take_over.take_over, features, threads) == {
+    assert servers.call(take_over.take_over, features, threads) == {
         "ended": "taken over",
         "retired": True,
         "old": True,
@@ -30,8 +29,8 @@ def test_a_server_that_is_taken_over_ends(
     }
 
 
-def test_a_take_over_that_fails_costs_no_thread(python: RemotePython) -> None:
-    assert python.call(take_over.take_over_that_fails) == {
+def test_a_take_over_that_fails_costs_no_thread(servers: ServerPython) -> None:
+    assert servers.call(take_over.take_over_that_fails) == {
         "attach": "ETIMEDOUT",
         "both threads serve": ["OK", "OK"],
         "ended": None,
@@ -39,5 +38,5 @@ def test_a_take_over_that_fails_costs_no_thread(python: RemotePython) -> None:
     }
 
 
-def test_a_server_tells_why_it_ended(python: RemotePython) -> None:
-    assert python.call(take_over.ended_otherwise) == [None, "destroyed", "stopped"]
+def test_a_server_tells_why_it_ended(servers: ServerPython) -> None:
+    assert servers.call(take_over.ended_otherwise) == [None, "destroyed", "stopped"]

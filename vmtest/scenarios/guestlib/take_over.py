@@ -7,7 +7,7 @@ import threading
 from functools import partial
 
 import zosbd2
-from zosbd2 import Feature
+from zosbd2 import Feature, WireProtocol
 
 from .disks import BLOCK, MIB, Store, Submitter, opened, pattern, pread, pwrite, wait_until
 from .outcomes import outcome
@@ -41,7 +41,7 @@ class Slow(Store):
         """There is nothing to do."""
 
 
-def take_over(features: int, threads: int) -> dict[str, object]:
+def take_over(protocol: WireProtocol, features: int, threads: int) -> dict[str, object]:
     """Take a device over from a server with several threads."""
     old, new = Store(4 * MIB), Slow()
     if features:
@@ -50,13 +50,15 @@ def take_over(features: int, threads: int) -> dict[str, object]:
     new.released.set()
     with (
         zosbd2.served(
-            "testdisk", 4 * MIB, old, threads=threads, features=Feature(features)
+            "testdisk", 4 * MIB, old, threads=threads, features=Feature(features), protocol=protocol
         ) as before,
         zosbd2.Control() as control,
     ):
         with opened("testdisk") as fd:
             pwrite(fd, pattern(0, BLOCK), 0)
-            with zosbd2.reattached("testdisk", new, threads=threads, take_over=True) as after:
+            with zosbd2.reattached(
+                "testdisk", new, threads=threads, take_over=True, protocol=protocol
+            ) as after:
                 before.wait()
                 pwrite(fd, pattern(0, BLOCK, seed=1), BLOCK)
                 found: dict[str, object] = {
@@ -75,12 +77,14 @@ def take_over(features: int, threads: int) -> dict[str, object]:
     return found
 
 
-def take_over_that_fails() -> dict[str, object]:
+def take_over_that_fails(protocol: WireProtocol) -> dict[str, object]:
     """A write is held back for longer than the take-over waits; then both threads serve on."""
     disk = Slow()
     features = Feature.FLUSH
     with (
-        zosbd2.served("testdisk", 4 * MIB, disk, threads=2, features=features) as server,
+        zosbd2.served(
+            "testdisk", 4 * MIB, disk, threads=2, features=features, protocol=protocol
+        ) as server,
         zosbd2.Control() as control,
         opened("testdisk") as fd,
     ):
@@ -105,13 +109,13 @@ def take_over_that_fails() -> dict[str, object]:
     return found
 
 
-def ended_otherwise() -> list[str | None]:
+def ended_otherwise(protocol: WireProtocol) -> list[str | None]:
     """Servers of a device that is destroyed, and that are stopped."""
-    with zosbd2.served("testdisk", 4 * MIB, Store(4 * MIB), threads=2) as server:
+    with zosbd2.served("testdisk", 4 * MIB, Store(4 * MIB), threads=2, protocol=protocol) as server:
         before = server.ended
     with zosbd2.Control() as control:
         handle = control.create("testdisk", 4 * MIB, recovery=zosbd2.Recovery.FAIL)
-        with zosbd2.reattached("testdisk", Store(4 * MIB), threads=2) as stopped:
+        with zosbd2.reattached("testdisk", Store(4 * MIB), threads=2, protocol=protocol) as stopped:
             pass
         control.destroy(handle, force=True)
     return [before, server.ended, stopped.ended]
