@@ -191,7 +191,7 @@ def test_a_device_is_described(python: RemotePython) -> None:
         "timeout": 7,
         "segments": 12,
         "recovery": 1,
-        "shape": [512, 1, 32, 2048, MIB // 2, 8192, 4 * MIB, 1024],
+        "shape": [512, 1, 32, 2048, MIB // 2, 8192, 4 * MIB, 1024, 0],
         "servers": [0, 1, 0],
     }
 

@@ -312,14 +312,15 @@ def refused_creates() -> dict[str, str]:
         "no time-out": {4: 0},
         "segments": {5: 257},
         "recovery": {6: 2},
-        "reserved": {15: b"\0" * 7 + b"\1"},
+        "reserved": {16: 1},
+        "queues for polled I/O": {15: 65},
         "too small": {1: 1023},
         "too large": {1: abi.MAX_BLOCKS + 1},
         "no name": {0: b""},
         "name with a slash": {0: b"a/b"},
         "name without end": {0: b"x" * 32},
     }
-    right = [b"testdisk", SIZE // BLOCK, 0, BLOCK, 60, *(0,) * 10, b""]
+    right = [b"testdisk", SIZE // BLOCK, 0, BLOCK, 60, *(0,) * 12]
     with zosbd2.Control() as control:
         found = {}
         for name, fields in wrong.items():
