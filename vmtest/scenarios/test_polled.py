@@ -6,10 +6,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
+from zosbd2 import WireProtocol
 
 from vmtest.guest import Guest, Process
 
 NODE = "/dev/zosbd2ramdisk"
+
+
+@pytest.fixture
+def protocol() -> WireProtocol:
+    """Several queues are served by the ring protocol only."""
+    return "ring"
 
 
 @pytest.fixture

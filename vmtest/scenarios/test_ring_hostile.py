@@ -85,5 +85,4 @@ def test_nonsense_in_the_rings_harms_no_other_device(python: RemotePython, seed:
     assert seen["rounds"] > 0
     assert (seen["mismatches"], seen["in_flight"], seen["afterwards"]) == (0, 0, True)
     assert set(seen["victim"]) <= {"OK", "EIO"}
-    # Neither did all of it go past the module, nor was all of it refused at the door.
-    assert seen["calls"].keys() >= {"OK", "EPROTO"}
+    assert "OK" in seen["calls"], "all of it was refused at the door"

@@ -20,7 +20,13 @@ from typing import NoReturn, TypedDict
 import zosbd2
 from zosbd2 import Feature, RingOperation, ring_abi
 from zosbd2.abi import DeviceCall
-from zosbd2.ring_abi import ANSWER_COPY, ANSWER_END, ENTER_WAIT, RING_ANSWER
+from zosbd2.ring_abi import (
+    ANSWER_COPY,
+    ANSWER_END,
+    ENTER_WAIT,
+    RING_ANSWER,
+    SERVER_OFFSET,
+)
 
 from .disks import (
     BLOCK,
@@ -404,6 +410,7 @@ class _ScribbledServer:
         chance = random.Random(seed)
         memory = channel.memory
         places = [
+            lambda: SERVER_OFFSET + chance.randrange(8),
             lambda: chance.randrange(128),
             lambda: channel.layout.requests + chance.randrange(16 * 32),
             lambda: channel.layout.answers + chance.randrange(16 * 32),
