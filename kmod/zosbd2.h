@@ -25,6 +25,7 @@
 #include <uapi/linux/zosbd2_ring.h>
 
 #include "compat.h"
+#include "zosbd2_slot.h"
 
 #define ZOSBD2_THREAD_HASH_BITS	5
 
@@ -52,52 +53,6 @@ enum zosbd2_dev_state {
 	ZOSBD2_DEV_LIVE,
 	ZOSBD2_DEV_SYNCING,
 	ZOSBD2_DEV_REMOVING,
-};
-
-/**
- * enum zosbd2_slot_state - who may end the request of a slot
- * @ZOSBD2_SLOT_IDLE: there is none
- * @ZOSBD2_SLOT_QUEUED: on zosbd2_queue.queued; whoever holds the lock
- * @ZOSBD2_SLOT_FETCHED: with a server; whoever holds the lock
- * @ZOSBD2_SLOT_OWNED: its data is being copied; only the copying thread
- * @ZOSBD2_SLOT_ENDING: being failed; only the thread that took it off
- */
-enum zosbd2_slot_state {
-	ZOSBD2_SLOT_IDLE,
-	ZOSBD2_SLOT_QUEUED,
-	ZOSBD2_SLOT_FETCHED,
-	ZOSBD2_SLOT_OWNED,
-	ZOSBD2_SLOT_ENDING,
-};
-
-/**
- * struct zosbd2_slot - our side of one tag
- * @node: on zosbd2_queue.queued while queued
- * @rq: the request; valid in every state but idle
- * @server: who has it, while fetched or owned
- * @deadline: when it times out, in jiffies, if @extended
- * @id: its operation id: generation << tag_bits | tag; the classic protocol
- *	sees the low 32 bits
- * @filled: bytes of a read that are there, from its start on
- * @state: enum zosbd2_slot_state
- * @doomed: timed out or killed while owned: the owner must fail it
- * @extended: a server died while the request was under way, so the time-out
- *	that the block layer started is not the one that counts
- * @handed_on: a server had it and died
- *
- * All of it is under zosbd2_queue.lock.
- */
-struct zosbd2_slot {
-	struct list_head node;
-	struct request *rq;
-	struct zosbd2_server *server;
-	unsigned long deadline;
-	u64 id;
-	u32 filled;
-	u8 state;
-	bool doomed;
-	bool extended;
-	bool handed_on;
 };
 
 /**
@@ -150,7 +105,7 @@ struct zosbd2_queue {
 	spinlock_t lock ____cacheline_aligned_in_smp;
 	struct zosbd2_slot *slots;
 	struct list_head polled;
-	struct list_head queued;
+	struct zosbd2_fifo queued;
 	struct hlist_head idle;
 	unsigned int spinning;
 	wait_queue_head_t wait;
@@ -486,6 +441,33 @@ enum zosbd2_which {
 };
 
 /**
+ * zosbd2_sectors - how many sectors blocks of a device are
+ * @dev: the device
+ * @blocks: the blocks
+ *
+ * Return: the sectors.
+ */
+static inline sector_t zosbd2_sectors(const struct zosbd2_device *dev, u64 blocks)
+{
+	return blocks * (dev->block_size >> SECTOR_SHIFT);
+}
+
+/**
+ * zosbd2_request_flags - what a server is told about a request
+ * @rq: the request
+ *
+ * Return: ZOSBD2_REQUEST_*.
+ */
+static inline u32 zosbd2_request_flags(const struct request *rq)
+{
+	if (req_op(rq) == REQ_OP_WRITE && rq->cmd_flags & REQ_FUA)
+		return ZOSBD2_REQUEST_FUA;
+	if (req_op(rq) == REQ_OP_WRITE_ZEROES && rq->cmd_flags & REQ_NOUNMAP)
+		return ZOSBD2_REQUEST_NO_UNMAP;
+	return 0;
+}
+
+/**
  * zosbd2_next_id - the operation id of the next request, or hand-on, of a slot
  * @dev: the device
  * @id: the one before
@@ -556,7 +538,6 @@ int zosbd2_registry_add(struct zosbd2_device *new);
 void zosbd2_registry_remove(struct zosbd2_device *dev);
 
 /* zosbd2_dev.c */
-sector_t zosbd2_sectors(const struct zosbd2_device *dev, u64 blocks);
 bool zosbd2_dev_is_classic(const struct zosbd2_device *dev);
 void zosbd2_dev_put(struct zosbd2_device *dev);
 bool zosbd2_dev_move(struct zosbd2_device *dev, unsigned int from,
@@ -599,9 +580,9 @@ void zosbd2_request_disown(struct zosbd2_queue *queue,
 			   struct zosbd2_slot *slot)
 	__must_hold(&queue->lock);
 void zosbd2_request_doom(struct zosbd2_queue *queue, struct zosbd2_slot *slot,
-			 struct list_head *ending)
+			 struct zosbd2_fifo *ending)
 	__must_hold(&queue->lock);
-void zosbd2_requests_end_doomed(struct list_head *ending);
+void zosbd2_requests_end_doomed(struct zosbd2_fifo *ending);
 int zosbd2_requests_reap(struct zosbd2_queue *queue,
 			 struct io_comp_batch *batch);
 
@@ -635,7 +616,6 @@ int zosbd2_commit(struct zosbd2_channel *channel);
 
 /* zosbd2_copy.c */
 u32 zosbd2_response_op(struct request *rq);
-u32 zosbd2_request_flags(const struct request *rq);
 bool zosbd2_copy_request(struct zosbd2_device *dev, struct zosbd2_slot *slot,
 			 char __user *buf);
 bool zosbd2_copy_from_server(struct request *rq, void __user *data);
@@ -655,7 +635,7 @@ int zosbd2_serve(struct zosbd2_device *dev, struct zosbd2_session *session,
 
 /* zosbd2_server.c */
 bool zosbd2_dev_is_served(struct zosbd2_device *dev) __must_hold(&dev->lock);
-void zosbd2_dev_lose(struct zosbd2_device *dev, struct list_head *ending)
+void zosbd2_dev_lose(struct zosbd2_device *dev, struct zosbd2_fifo *ending)
 	__must_hold(&dev->lock);
 unsigned int zosbd2_server_count(struct zosbd2_device *dev);
 int zosbd2_server_attach(struct zosbd2_device *dev,

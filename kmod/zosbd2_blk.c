@@ -75,7 +75,7 @@ static blk_status_t zosbd2_enqueue(struct zosbd2_queue *queue,
 	slot->doomed = false;
 	slot->extended = false;
 	slot->handed_on = false;
-	list_add_tail(&slot->node, &queue->queued);
+	zosbd2_fifo_add(&queue->queued, slot);
 	queue->stats.queued++;
 	queue->stats.in_flight++;
 	trace_zosbd2_queued(dev->handle_id, slot->id, rq);
@@ -136,7 +136,7 @@ static void zosbd2_commit_rqs(struct blk_mq_hw_ctx *hctx)
 	struct zosbd2_queue *queue = hctx->driver_data;
 
 	spin_lock(&queue->lock);
-	if (list_empty(&queue->queued))
+	if (zosbd2_fifo_is_empty(&queue->queued))
 		spin_unlock(&queue->lock);
 	else
 		zosbd2_kick(queue);
@@ -216,7 +216,7 @@ static enum blk_eh_timer_return zosbd2_timeout(struct request *rq)
 		return BLK_EH_DONE;
 	}
 	if (slot->state == ZOSBD2_SLOT_QUEUED) {
-		list_del(&slot->node);
+		zosbd2_fifo_remove(&queue->queued, slot);
 		queue->stats.queued--;
 	}
 	zosbd2_request_end(queue, slot, BLK_STS_IOERR);

@@ -114,7 +114,7 @@ static bool zosbd2_channel_is_ready(struct zosbd2_channel *channel)
 			break;
 		}
 	}
-	return !list_empty_careful(&queue->queued);
+	return !zosbd2_fifo_is_empty(&queue->queued);
 }
 
 static __poll_t zosbd2_channel_poll(struct file *file,

@@ -161,21 +161,6 @@ void zosbd2_zero_rest(struct request *rq, unsigned int offset)
 }
 
 /**
- * zosbd2_request_flags - what a server is told about a request
- * @rq: the request
- *
- * Return: ZOSBD2_REQUEST_*.
- */
-u32 zosbd2_request_flags(const struct request *rq)
-{
-	if (req_op(rq) == REQ_OP_WRITE && rq->cmd_flags & REQ_FUA)
-		return ZOSBD2_REQUEST_FUA;
-	if (req_op(rq) == REQ_OP_WRITE_ZEROES && rq->cmd_flags & REQ_NOUNMAP)
-		return ZOSBD2_REQUEST_NO_UNMAP;
-	return 0;
-}
-
-/**
  * zosbd2_copy_request - copy a request into its server's buffer
  * @dev: the device
  * @slot: owned by the caller

@@ -152,18 +152,6 @@ zosbd2_dev_alloc(const struct zosbd2_ext_create *req)
 	return dev;
 }
 
-/**
- * zosbd2_sectors - how many sectors blocks of a device are
- * @dev: the device
- * @blocks: the blocks
- *
- * Return: the sectors.
- */
-sector_t zosbd2_sectors(const struct zosbd2_device *dev, u64 blocks)
-{
-	return blocks * (dev->block_size >> SECTOR_SHIFT);
-}
-
 static int zosbd2_dev_alloc_disk(struct zosbd2_device *dev)
 {
 	struct queue_limits lim = { };

@@ -82,10 +82,8 @@ static int zosbd2_bring(struct zosbd2_channel *channel, unsigned int max)
 	if (unlikely(used == channel->entries && max))
 		return -ENOBUFS;
 	max = min(max, channel->entries - used);
-	for (i = 0; i < max && !list_empty(&queue->queued); i++) {
-		slot = list_first_entry(&queue->queued, struct zosbd2_slot,
-					node);
-		list_del(&slot->node);
+	for (i = 0; i < max && !zosbd2_fifo_is_empty(&queue->queued); i++) {
+		slot = zosbd2_fifo_take(&queue->queued);
 		queue->stats.queued--;
 		zosbd2_request_give(slot, channel->server);
 		slot->state = ZOSBD2_SLOT_FETCHED;
@@ -101,7 +99,7 @@ static int zosbd2_bring(struct zosbd2_channel *channel, unsigned int max)
 		/* The requests come first, for who looks from another CPU. */
 		smp_store_release(&ring->request_tail, tail);
 		/* One was woken for many. */
-		if (unlikely(!list_empty(&queue->queued)))
+		if (unlikely(!zosbd2_fifo_is_empty(&queue->queued)))
 			zosbd2_queue_wake_locked(queue);
 	}
 	return i;
@@ -223,7 +221,7 @@ static void zosbd2_spin(struct zosbd2_channel *channel)
 	queue->spinning++;
 	spin_unlock(&queue->lock);
 	/* Not at the expense of who could run here and submit something. */
-	while (list_empty_careful(&queue->queued) &&
+	while (zosbd2_fifo_is_empty(&queue->queued) &&
 	       !zosbd2_is_disturbed(channel) && !READ_ONCE(channel->kicked) &&
 	       single_task_running() && !need_resched() &&
 	       !signal_pending(current) && local_clock() < until)
@@ -307,7 +305,7 @@ static int zosbd2_fetch_ring(struct zosbd2_channel *channel, unsigned int max,
 		zosbd2_sleep(channel);
 	}
 	/* It may have been woken for a request, or have spun for one. */
-	if (waited && ret <= 0 && !list_empty(&queue->queued))
+	if (waited && ret <= 0 && !zosbd2_fifo_is_empty(&queue->queued))
 		zosbd2_queue_wake_locked(queue);
 	spin_unlock(&queue->lock);
 	if (!*disturbed)

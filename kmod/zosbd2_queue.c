@@ -34,7 +34,7 @@ int zosbd2_queues_init(struct zosbd2_device *dev)
 		queue->dev = dev;
 		spin_lock_init(&queue->lock);
 		INIT_LIST_HEAD(&queue->polled);
-		INIT_LIST_HEAD(&queue->queued);
+		zosbd2_fifo_init(&queue->queued);
 		INIT_HLIST_HEAD(&queue->idle);
 		init_waitqueue_head(&queue->wait);
 		queue->slots = kvcalloc(dev->queue_depth,
@@ -123,23 +123,20 @@ void zosbd2_queues_wake_all(struct zosbd2_device *dev)
 }
 
 static void zosbd2_queue_kill(struct zosbd2_queue *queue,
-			      struct list_head *ending)
+			      struct zosbd2_fifo *ending)
 	__must_hold(&queue->lock)
 {
 	struct zosbd2_slot *slot;
 	unsigned int i;
 
+	while (!zosbd2_fifo_is_empty(&queue->queued))
+		zosbd2_request_doom(queue, queue->queued.first, ending);
 	for (i = 0; i < queue->dev->queue_depth; i++) {
 		slot = &queue->slots[i];
-		switch (slot->state) {
-		case ZOSBD2_SLOT_OWNED:
+		if (slot->state == ZOSBD2_SLOT_OWNED)
 			slot->doomed = true;
-			break;
-		case ZOSBD2_SLOT_QUEUED:
-		case ZOSBD2_SLOT_FETCHED:
+		else if (slot->state == ZOSBD2_SLOT_FETCHED)
 			zosbd2_request_doom(queue, slot, ending);
-			break;
-		}
 	}
 }
 
@@ -153,8 +150,9 @@ static void zosbd2_queue_kill(struct zosbd2_queue *queue,
 void zosbd2_queues_kill(struct zosbd2_device *dev)
 {
 	struct zosbd2_queue *queue;
-	LIST_HEAD(ending);
+	struct zosbd2_fifo ending;
 
+	zosbd2_fifo_init(&ending);
 	spin_lock(&dev->lock);
 	WRITE_ONCE(dev->gone, true);
 	spin_unlock(&dev->lock);

@@ -181,7 +181,7 @@ void zosbd2_request_hand_on(struct zosbd2_queue *queue,
 	slot->filled = 0;
 	slot->handed_on = true;
 	zosbd2_request_extend(queue, slot);
-	list_add(&slot->node, &queue->queued);
+	zosbd2_fifo_add_first(&queue->queued, slot);
 	queue->stats.queued++;
 	queue->stats.handed_on++;
 	trace_zosbd2_handed_on(queue->dev->handle_id, slot->id, slot->rq);
@@ -211,28 +211,29 @@ void zosbd2_request_disown(struct zosbd2_queue *queue,
  * @ending: it goes there, for zosbd2_requests_end_doomed()
  */
 void zosbd2_request_doom(struct zosbd2_queue *queue, struct zosbd2_slot *slot,
-			 struct list_head *ending)
+			 struct zosbd2_fifo *ending)
 {
 	if (slot->state == ZOSBD2_SLOT_QUEUED) {
-		list_del(&slot->node);
+		zosbd2_fifo_remove(&queue->queued, slot);
 		queue->stats.queued--;
 	}
 	/* Its server may be gone before it has ended, and must not see it. */
 	zosbd2_request_take_away(queue, slot);
 	slot->state = ZOSBD2_SLOT_ENDING;
-	list_add_tail(&slot->node, ending);
+	zosbd2_fifo_add(ending, slot);
 }
 
 /**
  * zosbd2_requests_end_doomed - fail requests
  * @ending: those that zosbd2_request_doom() has taken
  */
-void zosbd2_requests_end_doomed(struct list_head *ending)
+void zosbd2_requests_end_doomed(struct zosbd2_fifo *ending)
 {
-	struct zosbd2_slot *slot, *next;
 	struct zosbd2_queue *queue;
+	struct zosbd2_slot *slot;
 
-	list_for_each_entry_safe(slot, next, ending, node) {
+	while (!zosbd2_fifo_is_empty(ending)) {
+		slot = zosbd2_fifo_take(ending);
 		queue = slot->rq->mq_hctx->driver_data;
 		spin_lock(&queue->lock);
 		zosbd2_request_end(queue, slot, BLK_STS_IOERR);

@@ -49,12 +49,11 @@ static size_t zosbd2_hand_out(struct zosbd2_queue *queue,
 	bool copied, more;
 	size_t bytes;
 
-	slot = list_first_entry(&queue->queued, struct zosbd2_slot, node);
-	list_del(&slot->node);
+	slot = zosbd2_fifo_take(&queue->queued);
 	queue->stats.queued--;
 	zosbd2_request_give(slot, server);
 	slot->state = ZOSBD2_SLOT_OWNED;
-	more = !list_empty(&queue->queued);
+	more = !zosbd2_fifo_is_empty(&queue->queued);
 	spin_unlock(&queue->lock);
 	/* One was woken for many. */
 	if (more)
@@ -85,7 +84,7 @@ static size_t zosbd2_hand_out(struct zosbd2_queue *queue,
 	}
 	zosbd2_request_take_away(queue, slot);
 	slot->state = ZOSBD2_SLOT_QUEUED;
-	list_add(&slot->node, &queue->queued);
+	zosbd2_fifo_add_first(&queue->queued, slot);
 	queue->stats.queued++;
 	spin_unlock(&queue->lock);
 	/* Another server may have its buffer at hand. */
@@ -117,7 +116,7 @@ static int zosbd2_pending_signal(void)
 static bool zosbd2_has_work(struct zosbd2_queue *queue,
 			    const struct zosbd2_server *server)
 {
-	return !list_empty_careful(&queue->queued) ||
+	return !zosbd2_fifo_is_empty(&queue->queued) ||
 	       READ_ONCE(queue->dev->gone) ||
 	       READ_ONCE(server->retired_by) || !READ_ONCE(server->attached);
 }
@@ -299,7 +298,7 @@ static int zosbd2_fetch(struct zosbd2_queue *queue,
 						  answered, buf);
 			if (ret <= 0)
 				return ret;
-		} else if (!list_empty(&queue->queued)) {
+		} else if (!zosbd2_fifo_is_empty(&queue->queued)) {
 			missing = zosbd2_hand_out(queue, server, buf);
 			if (!missing)
 				return 0;

@@ -155,7 +155,7 @@ void zosbd2_server_put(struct zosbd2_server *server)
 /* What a queue has of a server that fetches no more. */
 static void zosbd2_hand_on(struct zosbd2_queue *queue,
 			   struct zosbd2_server *server,
-			   struct list_head *ending)
+			   struct zosbd2_fifo *ending)
 	__must_hold(&queue->lock)
 {
 	bool fail = queue->dev->recovery == ZOSBD2_RECOVERY_FAIL;
@@ -182,7 +182,7 @@ static void zosbd2_hand_on(struct zosbd2_queue *queue,
  * @dev: the device, dev->lock held
  * @ending: gets the slots of requests that are to fail
  */
-void zosbd2_dev_lose(struct zosbd2_device *dev, struct list_head *ending)
+void zosbd2_dev_lose(struct zosbd2_device *dev, struct zosbd2_fifo *ending)
 {
 	struct zosbd2_slot *slot, *next;
 	struct zosbd2_queue *queue;
@@ -195,7 +195,8 @@ void zosbd2_dev_lose(struct zosbd2_device *dev, struct list_head *ending)
 	smp_store_release(&dev->lost, true);
 	for (queue = dev->queues; queue < zosbd2_queues_end(dev); queue++) {
 		spin_lock(&queue->lock);
-		list_for_each_entry_safe(slot, next, &queue->queued, node) {
+		for (slot = queue->queued.first; slot; slot = next) {
+			next = slot->next;
 			if (dev->recovery == ZOSBD2_RECOVERY_FAIL)
 				zosbd2_request_doom(queue, slot, ending);
 			else
@@ -213,8 +214,9 @@ void zosbd2_server_detach(struct zosbd2_server *server)
 {
 	struct zosbd2_queue *queue = server->queue;
 	struct zosbd2_device *dev = server->dev;
-	LIST_HEAD(ending);
+	struct zosbd2_fifo ending;
 
+	zosbd2_fifo_init(&ending);
 	spin_lock(&dev->lock);
 	if (!server->attached) {
 		spin_unlock(&dev->lock);

@@ -21,8 +21,9 @@
 static void zosbd2_session_close(struct zosbd2_session *session)
 {
 	struct zosbd2_device *dev = session->dev;
-	LIST_HEAD(ending);
+	struct zosbd2_fifo ending;
 
+	zosbd2_fifo_init(&ending);
 	zosbd2_servers_detach(dev, ZOSBD2_OF_SESSION, session);
 	spin_lock(&dev->lock);
 	list_del(&session->node);
