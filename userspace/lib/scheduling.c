@@ -57,14 +57,20 @@ void pacing_choose(struct pacing *pacing)
 		let(pacing, false, FAILED);
 }
 
-void scheduling_begin(struct pacing *pacing)
+static bool has_one_cpu(void)
 {
 	cpu_set_t cpus;
 
+	return sched_getaffinity(0, sizeof(cpus), &cpus) == 0 &&
+	       CPU_COUNT(&cpus) == 1;
+}
+
+void scheduling_begin(struct pacing *pacing, bool batches)
+{
 	join_io_path();
 	*pacing = (struct pacing){ .until = UINT_MAX };
-	if (sched_getaffinity(0, sizeof(cpus), &cpus) < 0 ||
-	    CPU_COUNT(&cpus) != 1 || sched_getscheduler(0) != SCHED_OTHER)
+	if (sched_getscheduler(0) != SCHED_OTHER ||
+	    (!batches && !has_one_cpu()))
 		return;
 	pacing->shares = true;
 	let(pacing, true, TRIAL);

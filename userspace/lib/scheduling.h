@@ -6,22 +6,28 @@
 #include <stdbool.h>
 
 /*
- * Where a thread that serves shares its only CPU with those who submit, it can
- * preempt who has just submitted a request, or (SCHED_BATCH, sched(7)) let him
- * go on until he waits.  If he submits more until then, requests come in
- * batches, and a batch costs little more than one request; if he waits at once,
- * preempting him is the cheaper way.  So it is tried now and then what comes.
+ * Where no CPU is idle, a thread that serves can preempt who has just submitted
+ * a request, or (SCHED_BATCH, sched(7)) let him go on until he waits.  If he
+ * submits more until then, requests come in batches, and a batch costs little
+ * more than one request; if he waits at once, preempting him is the cheaper
+ * way.  So it is tried now and then what comes.
+ *
+ * A thread of the classic protocol cannot see what comes: it lets others go on
+ * if there is but one CPU.
  */
 struct pacing {
-	bool shares;		/* the thread has one CPU, and may choose */
+	bool shares;		/* the thread may choose */
 	bool lets;		/* it is SCHED_BATCH now */
 	unsigned int rounds;	/* calls that brought requests, and the */
 	unsigned int requests;	/* requests, since it chose */
 	unsigned int until;	/* rounds after which it chooses again */
 };
 
-/* Prepare the calling thread for serving: it is on the path of I/O. */
-void scheduling_begin(struct pacing *pacing);
+/*
+ * Prepare the calling thread for serving: it is on the path of I/O.  @batches:
+ * its calls bring as many requests as there are.
+ */
+void scheduling_begin(struct pacing *pacing, bool batches);
 
 void pacing_choose(struct pacing *pacing);
 

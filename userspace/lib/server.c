@@ -117,7 +117,7 @@ static void *worker_thread(void *argument)
 	pthread_mutex_unlock(&server->lock);
 
 	if (go) {
-		scheduling_begin(&worker->pacing);
+		scheduling_begin(&worker->pacing, server->rings);
 		end = run(worker);
 		/* Its queue may have nobody else: rather none than a part. */
 		if (end < 0 && server->rings)
