@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The harness's own ways into a guest: a shell that stays, and guests that go on from snapshots."""
+"""The harness's ways into a guest: shell, functions, and guests that go on from snapshots."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ import pytest
 from vmtest.errors import CommandFailed, SshFailed
 from vmtest.guest import Guest
 from vmtest.pytest_plugin import Session
+from vmtest.remote_python import RemotePython
+from vmtest.scenarios.guestlib import forking
 from vmtest.snapshot import Snapshot
 from vmtest.vm import VM, VmConfig
 
@@ -38,6 +40,10 @@ def test_a_shell_that_has_ended_is_replaced(guest: Guest) -> None:
     with pytest.raises(SshFailed, match="the guest's shell has ended"):
         guest.shell.script("exit 1")
     assert guest.shell.run("echo", "another one") == "another one"
+
+
+def test_a_child_that_a_function_forks_does_not_answer_for_it(python: RemotePython) -> None:
+    assert python.call(forking.status_of_a_failing_child) == 1
 
 
 @pytest.fixture

@@ -234,13 +234,19 @@ def _abandoned(
     protocol: WireProtocol, signal_number: int, force: int, *, with_requests: bool
 ) -> Abandoned:
     with udev_held(), zosbd2.Control() as control, created(control, "testdisk") as handle:
+        ready, attached = os.pipe()
         child = os.fork()
         if child == 0:
             with by_hand(control, "testdisk", handle, protocol) as mine:
+                os.write(attached, b"x")
                 # Takes requests and never answers any.
                 while isinstance(mine.call(), zosbd2.Request):
                     pass
             os._exit(0)
+        # Who is stopped before he has attached would find no device.
+        os.close(attached)
+        os.read(ready, 1)
+        os.close(ready)
         wait_until("the server", lambda: counter("testdisk", "servers") == 1)
         submitters = []
         if with_requests:
