@@ -20,10 +20,10 @@ PYTEST  := $(BIN)/pytest $(if $(K),-k '$(K)')
 export KERNEL
 
 .DEFAULT_GOAL := help
-.PHONY: help setup vmtest test lint types actionlint check test-host images matrix soak fuzz coverage bench bench-compare bench-plot bench-boot shell clean
+.PHONY: help setup vmtest test lint types actionlint check test-host images matrix soak fuzz coverage bench bench-compare bench-parallel bench-plot bench-boot shell clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## install what is missing: distribution packages, virtual environment
 	@vmtest/bootstrap.sh $(VENV)
@@ -71,6 +71,9 @@ bench: setup ## instructions per I/O of zosbd2 and of others, the same in each r
 
 bench-compare: setup ## whether zosbd2 costs more than at BASE=<rev>: fails at over 2 %
 	$(BIN)/vmtest bench-compare $(if $(BASE),'$(BASE)',$(error BASE=<rev> says what to compare with)) $(ARGS)
+
+bench-parallel: setup ## I/Os per second of zosbd2 and of ublk, in turn, on two CPUs (ARGS= of vmtest bench-parallel)
+	$(BIN)/vmtest bench-parallel $(ARGS)
 
 bench-plot: setup ## docs/bench.svg, of what make bench has written
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'

@@ -17,7 +17,7 @@ from vmtest.bench import compare, equipment, measure, table
 from vmtest.bench.equipment import Equipment
 from vmtest.bench.guest import clock, fio
 from vmtest.bench.measure import MeasuringFailed
-from vmtest.bench.plan import Amount, Plan, Row
+from vmtest.bench.plan import Amount, Contest, Disk, Plan, Row
 from vmtest.bench.result import Figure, Result, Workload
 from vmtest.bench.targets import TARGETS, named
 from vmtest.cli import _app
@@ -47,11 +47,14 @@ def printed(*what: object) -> str:
 
 
 def test_a_plan_survives_the_way_to_the_guest() -> None:
-    plan = Plan(
+    disk = Disk(
         modules=[["/x.ko", "a=1"]], preparations=[["true"]], server=["server"], ready="ready",
-        node="/dev/x", rows=[ROW, DEEP], workloads=["files"], amount=Amount(2, 3), profiled=True,
+        node="/dev/x",
     )  # fmt: skip
+    plan = Plan(disk, [ROW, DEEP], ["files"], Amount(2, 3), profiled=True)
     assert Plan.from_json(plan.to_json()) == plan
+    contest = Contest({"a": disk, "b": disk}, [ROW], rounds=3, jobs=4, seconds=2)
+    assert Contest.from_json(contest.to_json()) == contest
 
 
 def test_slow_targets_do_less_and_more_effort_does_more() -> None:
@@ -289,13 +292,13 @@ def test_what_the_guest_says_becomes_figures(
 def test_a_failure_in_the_guest_is_told_with_its_text() -> None:
     machine: Any = FakeMachine({"event": "failure", "text": "insmod: no such file"})
     with pytest.raises(MeasuringFailed, match="brd could not be measured:\ninsmod"):
-        list(measure.events(machine, named(["brd"])[0]))
+        list(measure.events(machine, "brd"))
 
 
 def test_a_guest_that_ends_early_is_a_failure() -> None:
     machine: Any = FakeMachine({"event": "begin", "what": "setting up"})
     with pytest.raises(MeasuringFailed, match="ended before brd was measured"):
-        list(measure.events(machine, named(["brd"])[0]))
+        list(measure.events(machine, "brd"))
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ from vmtest import (
     checks,
     cli_bench,
     cli_bench_compare,
+    cli_bench_parallel,
     cli_bisect,
     cli_fuzz,
     cli_matrix,
@@ -48,6 +49,7 @@ _app.add_typer(cli_matrix.app, name="matrix")
 _app.command("bench")(cli_bench.bench)
 _app.command("bench-plot")(cli_bench.bench_plot)
 _app.command("bench-compare")(cli_bench_compare.bench_compare)
+_app.command("bench-parallel")(cli_bench_parallel.bench_parallel)
 _app.command("bisect")(cli_bisect.bisect)
 _app.command("fuzz")(cli_fuzz.fuzz)
 _out = Console()

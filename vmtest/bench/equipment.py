@@ -11,7 +11,7 @@ from vmtest import build, images
 from vmtest.bench.guest import init
 from vmtest.bench.guest.places import MARK
 from vmtest.bench.initramfs import Initramfs
-from vmtest.bench.plan import Amount, Plan, Row
+from vmtest.bench.plan import Amount, Contest, Disk, Plan, Row
 from vmtest.bench.targets import PYTHON_RAMDISK, Target
 from vmtest.cache import Say, nobody_listens
 from vmtest.images import TOP, Image
@@ -63,7 +63,7 @@ class Equipment:
         effort: int = 1,
         mark: Path | None = None,
     ) -> Initramfs:
-        """All that the guest gets, and the plan in it.
+        """All that a guest gets that counts, and the plan in it.
 
         ``effort`` times as many I/Os are done as usual. With ``mark``, a program that marks what is
         counted, the one row is profiled: in one pair of jobs.
@@ -71,13 +71,41 @@ class Equipment:
         amount = (
             Amount(target.slowness, effort, pairs=1) if mark else Amount(target.slowness, effort)
         )
+        made = self._base()
+        plan = Plan(
+            disk=self._add_disk(made, target),
+            rows=list(rows),
+            workloads=list(workloads) if target.keeps_data else [],
+            amount=amount,
+            profiled=mark is not None,
+        )
+        made.add_bytes(init.PLAN, plan.to_json().encode())
+        if mark is not None:
+            made.add_file(MARK, mark)
+        return made
+
+    def contest(
+        self, targets: Sequence[Target], rows: Sequence[Row], rounds: int, jobs: int, seconds: int
+    ) -> Initramfs:
+        """All that a guest gets in which targets take turns, see Contest."""
+        made = self._base()
+        disks = {target.name: self._add_disk(made, target) for target in targets}
+        todo = Contest(disks, list(rows), rounds, jobs, seconds)
+        made.add_bytes(init.CONTEST, todo.to_json().encode())
+        return made
+
+    def _base(self) -> Initramfs:
         made = Initramfs(self.image.root, self.image.release)
         made.add_python()
-        made.add(*_PROGRAMS, *target.needs)
+        made.add(*_PROGRAMS)
         for name in _IN_GUEST:
             made.add_bytes(f"{_LIBRARY}/{name}", (TOP / name).read_bytes())
         made.add_folder(f"{_LIBRARY}/vmtest/bench/guest", Path(init.__file__).parent, ".py")
         made.add_bytes("init", _INIT.encode(), 0o755)
+        return made
+
+    def _add_disk(self, made: Initramfs, target: Target) -> Disk:
+        made.add(*target.needs)
         modules = [[path] for name in _MODULES for path in made.add_module(name)]
         if target.ours:
             made.add_file(f"lib/modules/{_OURS}.ko", self.module / f"{_OURS}.ko")
@@ -94,21 +122,13 @@ class Equipment:
             modules += [[path] for path in made.add_module(target.module)]
             made.add_file("usr/bin/ublk_server", self.ublk / "root/usr/bin/ublk_server")
         modules[-1] += target.parameters
-        plan = Plan(
+        return Disk(
             modules=modules,
             preparations=[list(command) for command in target.preparations],
             server=list(target.server) or None,
             ready=target.ready,
             node=target.node,
-            rows=list(rows),
-            workloads=list(workloads) if target.keeps_data else [],
-            amount=amount,
-            profiled=mark is not None,
         )
-        made.add_bytes(init.PLAN, plan.to_json().encode())
-        if mark is not None:
-            made.add_file(MARK, mark)
-        return made
 
 
 def prepare(say: Say = nobody_listens, top: Path = TOP) -> Equipment:

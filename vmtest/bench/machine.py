@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: MIT
-"""A guest whose every instruction follows from what was put into it.
+"""A guest that is its kernel and its initramfs, and says something through a serial line.
 
-QEMU counts instructions (``-icount``: one takes one nanosecond of the guest's time, and idle time
-is skipped), and nothing reaches the guest from outside while it runs: no network, no disk, no
-entropy, no wall clock. What it needs is in its initramfs; what it has to say goes through a serial
-line into a file, which never makes it wait. It is one CPU, run by one thread.
+One kind is such that its every instruction follows from what was put into it: QEMU counts
+instructions (``-icount``: one takes one nanosecond of the guest's time, and idle time is skipped),
+and nothing reaches the guest from outside while it runs: no network, no disk, no entropy, no wall
+clock. What it needs is in its initramfs; what it has to say goes through a serial line into a file,
+which never makes it wait. It is one CPU, run by one thread.
+
+The other is as fast as may be, and has several CPUs.
 """
 
 from __future__ import annotations
@@ -14,9 +17,11 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from vmtest import sweep
+from vmtest.accel import Accelerator
 from vmtest.errors import GuestError, GuestLost, GuestPanicked, GuestTimeout
 
 # One that is emulated whole by every QEMU, and has no "enhanced rep movsb": that moves a byte per
@@ -41,6 +46,30 @@ _KERNEL_ARGUMENTS = (
 
 # Memory in MiB.
 _MEMORY = 1024
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """What QEMU is told of the machine."""
+
+    cpu: str
+    cpus: int
+    arguments: tuple[str, ...]
+
+
+def counting(cpu: str = CPU) -> Hardware:
+    """One that counts instructions."""
+    return Hardware(
+        cpu, 1, ("-accel", "tcg,thread=single", "-icount", "shift=0,sleep=off",
+                 "-rtc", "base=2025-01-01T00:00:00,clock=vm"),
+    )  # fmt: skip
+
+
+def parallel(accelerator: Accelerator, cpus: int) -> Hardware:
+    """One whose CPUs run at once."""
+    if accelerator.name == "kvm":
+        return Hardware("host", cpus, ("-accel", "kvm"))
+    return Hardware(CPU, cpus, ("-accel", "tcg,thread=multi"))
 
 
 class Machine:
@@ -91,7 +120,7 @@ class Machine:
 
 @contextmanager
 def running(
-    kernel: Path, initramfs: bytes, *qemu_arguments: str, cpu: str = CPU
+    hardware: Hardware, kernel: Path, initramfs: bytes, *qemu_arguments: str
 ) -> Iterator[Machine]:
     """Switch a machine on; it ends with the context at the latest.
 
@@ -106,10 +135,8 @@ def running(
             # It ends with this process, however that ends.
             "setpriv", "--pdeathsig=KILL", "qemu-system-x86_64",
             "-machine", "q35", "-nodefaults", "-no-user-config", "-display", "none",
-            "-accel", "tcg,thread=single",
-            "-icount", "shift=0,sleep=off",
-            "-cpu", cpu, "-smp", "1", "-m", str(_MEMORY),
-            "-rtc", "base=2025-01-01T00:00:00,clock=vm",
+            *hardware.arguments,
+            "-cpu", hardware.cpu, "-smp", str(hardware.cpus), "-m", str(_MEMORY),
             "-seed", "1",
             "-serial", "file:console",
             "-serial", "file:answers",

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from vmtest.bench.equipment import Equipment
-from vmtest.bench.machine import CPU, Machine, running
+from vmtest.bench.machine import CPU, Machine, counting, running
 from vmtest.bench.plan import Row
 from vmtest.bench.result import Figure, Result, Workload
 from vmtest.bench.targets import Target
@@ -42,8 +42,8 @@ def measure(
         who = f"{number} of {len(targets)}: {target.name}"
         say(f"{who}: booting")
         archive = equipment.initramfs(target, rows, workloads, effort).archive()
-        with running(equipment.kernel, archive, cpu=cpu) as machine:
-            for event in events(machine, target):
+        with running(counting(cpu), equipment.kernel, archive) as machine:
+            for event in events(machine, target.name):
                 match event:
                     case {"event": "begin", "what": what}:
                         say(f"{who}: {what}")
@@ -54,13 +54,13 @@ def measure(
     return Result(equipment.image.release, cpu, figures, sums)
 
 
-def events(machine: Machine, target: Target) -> Iterator[dict[str, Any]]:
+def events(machine: Machine, target: str) -> Iterator[dict[str, Any]]:
     """What the guest says, up to its end. MeasuringFailed if that came too early."""
     for line in machine.lines(_PATIENCE):
         event: dict[str, Any] = json.loads(line)
         if event["event"] == "failure":
-            raise MeasuringFailed(f"{target.name} could not be measured:\n{event['text']}")
+            raise MeasuringFailed(f"{target} could not be measured:\n{event['text']}")
         if event["event"] == "end":
             return
         yield event
-    raise machine.failed(f"the guest ended before {target.name} was measured")
+    raise machine.failed(f"the guest ended before {target} was measured")

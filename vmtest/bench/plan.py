@@ -46,8 +46,8 @@ class Amount:
 
 
 @dataclass(frozen=True)
-class Plan:
-    """All that the guest is told."""
+class Disk:
+    """How a device is brought about."""
 
     #: Modules to load: the path, then parameters.
     modules: list[list[str]]
@@ -59,6 +59,13 @@ class Plan:
     ready: str
     #: The device.
     node: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that the guest is told that counts instructions."""
+
+    disk: Disk
     rows: list[Row]
     workloads: list[str]
     #: How many I/Os are done, see Amount.
@@ -74,6 +81,34 @@ class Plan:
     def from_json(cls, text: str) -> Plan:
         """What ``to_json`` made."""
         values = json.loads(text)
+        values["disk"] = Disk(**values["disk"])
         values["rows"] = [Row(**row) for row in values["rows"]]
         values["amount"] = Amount(**values["amount"])
+        return cls(**values)
+
+
+@dataclass(frozen=True)
+class Contest:
+    """All that the guest is told in which disks take turns."""
+
+    #: By the names of their targets.
+    disks: dict[str, Disk]
+    rows: list[Row]
+    #: How often each disk has its turn with a row.
+    rounds: int
+    #: Of fio, each with the row's queue depth.
+    jobs: int
+    #: For which a disk is used in a turn.
+    seconds: int
+
+    def to_json(self) -> str:
+        """For the guest."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Contest:
+        """What ``to_json`` made."""
+        values = json.loads(text)
+        values["disks"] = {name: Disk(**disk) for name, disk in values["disks"].items()}
+        values["rows"] = [Row(**row) for row in values["rows"]]
         return cls(**values)

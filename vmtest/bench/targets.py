@@ -36,6 +36,8 @@ class Target:
     keeps_data: bool = True
     #: How many times fewer I/Os are done to measure it.
     slowness: int = 1
+    #: Whether the server takes --queues=N.
+    queues: bool = False
 
     @property
     def ours(self) -> bool:
@@ -43,10 +45,10 @@ class Target:
         return self.module == "zosbd2"
 
 
-def _ramdisk(name: str, *options: str, keeps_data: bool = True) -> Target:
+def _ramdisk(name: str, *options: str) -> Target:
     """One that zosbd2_sample_ramdisk serves, with these options."""
     server = ("/usr/bin/zosbd2_sample_ramdisk", "--name=bench", f"--size={_MIB}M", *options)
-    return Target(name, "/dev/bench", "zosbd2", server=server, keeps_data=keeps_data)
+    return Target(name, "/dev/bench", "zosbd2", server=server, queues=True)
 
 
 TARGETS = (
@@ -71,11 +73,11 @@ TARGETS = (
     ),
     Target(
         "ublk-null", "/dev/ublkb0", "ublk_drv",
-        server=(*_UBLK, "null"), keeps_data=False,
+        server=(*_UBLK, "null"), keeps_data=False, queues=True,
     ),
     Target(
         "ublk-ram", "/dev/ublkb0", "ublk_drv",
-        server=(*_UBLK, "ram"),
+        server=(*_UBLK, "ram"), queues=True,
     ),
     _ramdisk("zosbd2-classic", "--protocol=classic"),
     Target(

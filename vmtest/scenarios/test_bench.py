@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The benchmark measures, and measures the same again."""
+"""The benchmarks measure, and the one that counts measures the same again."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from vmtest.bench import equipment
+from vmtest import accel
+from vmtest.bench import equipment, parallel
 from vmtest.bench.measure import measure
 from vmtest.bench.plan import Row
 from vmtest.bench.result import Result
@@ -37,3 +38,15 @@ def test_an_io_costs_the_same_in_two_guests(made: equipment.Equipment) -> None:
     # Less than nothing but fio and io_uring, or as much as a server in Python, is no measurement.
     assert cost is not None
     assert 5_000 < cost < 60_000
+
+
+def test_two_targets_take_turns(made: equipment.Equipment) -> None:
+    base, other = named(["ublk-ram", "zosbd2-ram"])
+    found = parallel.measure(
+        made, accel.probe(made.kernel), (base, other), [Row("randwrite", 4096, 16)],
+        rounds=1, jobs=2, queues=2, seconds=1,
+    )  # fmt: skip
+    assert [turn.target for turn in found.turns] == ["ublk-ram", "zosbd2-ram"]
+    for turn in found.turns:
+        assert turn.iops > 100
+        assert 0 < turn.percentiles["50"] <= turn.percentiles["99.9"]

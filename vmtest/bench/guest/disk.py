@@ -10,25 +10,25 @@ import time
 from pathlib import Path
 
 from vmtest.bench.guest import system
-from vmtest.bench.plan import DISK_SIZE, Plan
+from vmtest.bench.plan import DISK_SIZE, Disk
 
 _PATIENCE = 30.0
 
 
-def set_up(plan: Plan) -> None:
+def set_up(disk: Disk) -> None:
     """Make the device appear."""
-    for path, *parameters in plan.modules:
+    for path, *parameters in disk.modules:
         system.load(path, *parameters)
-    for command in plan.preparations:
+    for command in disk.preparations:
         system.run(*command)
-    if plan.server is not None:
-        _start(plan.server, plan.ready)
+    if disk.server is not None:
+        _start(disk.server, disk.ready)
     deadline = time.monotonic() + _PATIENCE
-    while not Path(plan.node).is_block_device():
+    while not Path(disk.node).is_block_device():
         if time.monotonic() > deadline:
-            raise system.Failed(f"{plan.node} did not appear within {_PATIENCE:.0f} s")
+            raise system.Failed(f"{disk.node} did not appear within {_PATIENCE:.0f} s")
         time.sleep(0.01)
-    _set_no_scheduler(plan.node)
+    _set_no_scheduler(disk.node)
 
 
 def fill(node: str) -> None:

@@ -61,7 +61,7 @@ def measure(plan: Plan, rows: Sequence[Row]) -> list[float]:
     ]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        whole = _section("global", {"filename": plan.node, **_GLOBAL, **moments})
+        whole = _section("global", {"filename": plan.disk.node, **_GLOBAL, **moments})
         (folder / "jobs").write_text(whole + "".join(job.section() for job in jobs))
         output = system.run("/usr/bin/fio", "--output-format=json", "jobs", folder=name)
         ios = done(output)

@@ -4,13 +4,16 @@
 from __future__ import annotations
 
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 
-from vmtest.bench.guest import disk, fio, places, system, workloads
+from vmtest.bench.guest import disk, fio, places, system, turns, workloads
 from vmtest.bench.guest.answers import Answers
-from vmtest.bench.plan import Plan
+from vmtest.bench.plan import Contest, Plan
 
+#: What is to be done is in one of these.
 PLAN = "/plan.json"
+CONTEST = "/contest.json"
 
 
 def main() -> None:
@@ -18,19 +21,27 @@ def main() -> None:
     system.set_up()
     answers = Answers()
     try:
-        _follow(Plan.from_json(Path(PLAN).read_text()), answers)
+        _todo()(answers)
         answers.say(event="end")
     except BaseException:
         answers.say(event="failure", text=traceback.format_exc())
     system.power_off()
 
 
+def _todo() -> Callable[[Answers], None]:
+    if Path(CONTEST).exists():
+        contest = Contest.from_json(Path(CONTEST).read_text())
+        return lambda answers: turns.take(contest, answers)
+    plan = Plan.from_json(Path(PLAN).read_text())
+    return lambda answers: _follow(plan, answers)
+
+
 def _follow(plan: Plan, answers: Answers) -> None:
     answers.say(event="begin", what="setting up")
     if plan.profiled:
         places.keep_apart()
-    disk.set_up(plan)
-    disk.fill(plan.node)
+    disk.set_up(plan.disk)
+    disk.fill(plan.disk.node)
     if plan.profiled:
         places.keep_together()
     for rows in fio.groups(plan.rows):
@@ -39,7 +50,7 @@ def _follow(plan: Plan, answers: Answers) -> None:
             answers.say(event="row", row=vars(row), instructions=figure)
     for name in plan.workloads:
         answers.say(event="begin", what=name)
-        count = workloads.measure(name, plan.node, plan.amount.effort)
+        count = workloads.measure(name, plan.disk.node, plan.amount.effort)
         answers.say(event="workload", name=name, instructions=count)
     if plan.profiled:
         for name, maps in [*places.programs(), ("fio", Path(fio.MAPS).read_text())]:

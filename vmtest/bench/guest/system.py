@@ -53,8 +53,10 @@ def busybox(*argv: str) -> str:
 
 
 def load(path: str, *parameters: str) -> None:
-    """Load a module of the kernel."""
-    busybox("insmod", path, *parameters)
+    """Load a module of the kernel, if it is not loaded yet."""
+    name = Path(path).name.partition(".")[0].replace("-", "_")
+    if not Path("/sys/module", name).exists():
+        busybox("insmod", path, *parameters)
 
 
 def power_off() -> None:

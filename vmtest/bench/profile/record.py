@@ -8,7 +8,7 @@ from pathlib import Path
 
 from vmtest.bench.equipment import Equipment
 from vmtest.bench.guest import places
-from vmtest.bench.machine import CPU, running
+from vmtest.bench.machine import CPU, counting, running
 from vmtest.bench.measure import events
 from vmtest.bench.plan import Amount, Row
 from vmtest.bench.profile import plugin
@@ -27,13 +27,13 @@ def record(
     equipment: Equipment, target: Target, row: Row, say: Say = nobody_listens, cpu: str = CPU
 ) -> Profile:
     """Measure ``row`` of ``target`` while a plugin counts each instruction."""
-    counting = plugin.prepare(equipment.image, say)
-    initramfs = equipment.initramfs(target, [row], effort=_EFFORT, mark=counting.mark)
+    counter = plugin.prepare(equipment.image, say)
+    initramfs = equipment.initramfs(target, [row], effort=_EFFORT, mark=counter.mark)
     programs, functions, measured = [], [], 0.0
     say(f"{target.name}: booting")
-    arguments = counting.qemu_arguments(_COUNTS)
-    with running(equipment.kernel, initramfs.archive(), *arguments, cpu=cpu) as machine:
-        for event in events(machine, target):
+    arguments = counter.qemu_arguments(_COUNTS)
+    with running(counting(cpu), equipment.kernel, initramfs.archive(), *arguments) as machine:
+        for event in events(machine, target.name):
             match event:
                 case {"event": "begin", "what": what}:
                     say(f"{target.name}: {what}")

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <unistd.h>
 
 #define BLOCK_SHIFT	12
@@ -64,18 +65,19 @@ static int set_params(struct device *device, uint64_t size)
 	return control(device, UBLK_U_CMD_SET_PARAMS, &command);
 }
 
-int device_add(struct device *device, uint64_t flags, unsigned int depth,
-	       uint64_t size)
+int device_add(struct device *device, uint64_t flags, unsigned int queues,
+	       unsigned int depth, uint64_t size)
 {
 	const struct ublksrv_ctrl_cmd command = {
 		.addr = (uintptr_t)&device->info,
 		.len = sizeof(device->info),
 	};
+	char path[32];
 	int error;
 
 	device->info = (struct ublksrv_ctrl_dev_info){
 		.dev_id = UINT32_MAX,
-		.nr_hw_queues = 1,
+		.nr_hw_queues = queues,
 		.queue_depth = depth,
 		.max_io_buf_bytes = MAX_IO_BYTES,
 		.flags = flags | UBLK_F_CMD_IOCTL_ENCODE,
@@ -93,7 +95,11 @@ int device_add(struct device *device, uint64_t flags, unsigned int depth,
 	error = set_params(device, size);
 	if (error)
 		goto out_remove;
-	return 0;
+	snprintf(path, sizeof(path), "/dev/ublkc%u", device->info.dev_id);
+	device->fd = open(path, O_RDWR | O_CLOEXEC);
+	if (device->fd >= 0)
+		return 0;
+	error = -errno;
 
 out_remove:
 	control(device, UBLK_U_CMD_DEL_DEV, &(struct ublksrv_ctrl_cmd){ 0 });
@@ -102,6 +108,19 @@ out_exit:
 out_close:
 	close(device->control_fd);
 	return error;
+}
+
+int device_affinity(struct device *device, unsigned int queue,
+		    cpu_set_t *cpus)
+{
+	const struct ublksrv_ctrl_cmd command = {
+		.addr = (uintptr_t)cpus,
+		.len = sizeof(*cpus),
+		.data[0] = queue,
+	};
+
+	CPU_ZERO(cpus);
+	return control(device, UBLK_U_CMD_GET_QUEUE_AFFINITY, &command);
 }
 
 int device_start(struct device *device)
@@ -119,9 +138,11 @@ int device_stop(struct device *device)
 
 int device_remove(struct device *device)
 {
-	const int error = control(device, UBLK_U_CMD_DEL_DEV,
-				  &(struct ublksrv_ctrl_cmd){ 0 });
+	int error;
 
+	close(device->fd);
+	error = control(device, UBLK_U_CMD_DEL_DEV,
+			&(struct ublksrv_ctrl_cmd){ 0 });
 	io_uring_queue_exit(&device->control_ring);
 	close(device->control_fd);
 	return error;

@@ -2,7 +2,10 @@
 /*
  * A ublk server that is as cheap as ublk allows: what zosbd2 is compared with.
  *
- *   ublk_server null|ram --size=MIB [--depth=N] [--copy=buffer|get-data|user]
+ *	ublk_server null|ram --size=MIB [--queues=N] [--depth=N]
+ *	[--copy=buffer|get-data|user]
+ *
+ * A thread serves each queue, on the CPUs whose requests go to that queue.
  *
  * It says "ready: /dev/ublkbN" when the device can be used, and removes it at
  * SIGINT and SIGTERM.
@@ -20,9 +23,12 @@
 #include "device.h"
 #include "queue.h"
 
+#define MAX_QUEUES 64
+
 struct options {
 	bool keeps_data;
 	size_t size;
+	unsigned int queues;
 	unsigned int depth;
 	uint64_t flags;
 };
@@ -30,7 +36,11 @@ struct options {
 struct service {
 	struct device device;
 	struct disk disk;
-	pthread_t thread;
+	struct server {
+		const struct service *service;
+		unsigned int queue;
+		pthread_t thread;
+	} servers[MAX_QUEUES];
 };
 
 static bool read_copy(const char *word, uint64_t *flags)
@@ -50,17 +60,21 @@ static bool read_options(struct options *options, int argc, char **argv)
 {
 	static const struct option known[] = {
 		{ "size", required_argument, NULL, 's' },
+		{ "queues", required_argument, NULL, 'q' },
 		{ "depth", required_argument, NULL, 'd' },
 		{ "copy", required_argument, NULL, 'c' },
 		{ 0 },
 	};
 	int option;
 
-	*options = (struct options){ .depth = 128 };
+	*options = (struct options){ .queues = 1, .depth = 128 };
 	while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {
 		switch (option) {
 		case 's':
 			options->size = strtoul(optarg, NULL, 10) << 20;
+			break;
+		case 'q':
+			options->queues = strtoul(optarg, NULL, 10);
 			break;
 		case 'd':
 			options->depth = strtoul(optarg, NULL, 10);
@@ -74,7 +88,8 @@ static bool read_options(struct options *options, int argc, char **argv)
 		}
 	}
 	if (optind + 1 != argc || !options->size || !options->depth ||
-	    options->depth > UBLK_MAX_QUEUE_DEPTH)
+	    options->depth > UBLK_MAX_QUEUE_DEPTH || !options->queues ||
+	    options->queues > MAX_QUEUES)
 		return false;
 	options->keeps_data = !strcmp(argv[optind], "ram");
 	return options->keeps_data || !strcmp(argv[optind], "null");
@@ -82,8 +97,9 @@ static bool read_options(struct options *options, int argc, char **argv)
 
 static void *serve(void *argument)
 {
-	const struct service *service = argument;
-	const int error = queue_serve(&service->device.info, &service->disk);
+	const struct server *server = argument;
+	const int error = queue_serve(&server->service->device, server->queue,
+				      &server->service->disk);
 
 	if (error) {
 		fprintf(stderr, "ublk_server: cannot serve: %s\n",
@@ -93,22 +109,44 @@ static void *serve(void *argument)
 	return NULL;
 }
 
+static int start_server(struct service *service, unsigned int queue)
+{
+	struct server *server = &service->servers[queue];
+	cpu_set_t cpus;
+	int error;
+
+	server->service = service;
+	server->queue = queue;
+	error = device_affinity(&service->device, queue, &cpus);
+	if (!error)
+		error = -pthread_create(&server->thread, NULL, serve, server);
+	if (!error)
+		error = -pthread_setaffinity_np(server->thread, sizeof(cpus),
+						&cpus);
+	return error;
+}
+
 /* Serve until a signal of @ending comes. */
 static int run(struct service *service, const sigset_t *ending)
 {
-	int error, signal;
+	/* As many as the driver gave, which is no more than there are CPUs. */
+	const unsigned int queues = service->device.info.nr_hw_queues;
+	unsigned int started = 0;
+	int error = 0, signal;
 
-	error = -pthread_create(&service->thread, NULL, serve, service);
-	if (error)
-		return error;
-	error = device_start(&service->device);
+	while (!error && started < queues)
+		error = start_server(service, started++);
+	if (!error)
+		error = device_start(&service->device);
 	if (!error) {
 		printf("ready: /dev/ublkb%u\n", service->device.info.dev_id);
 		fflush(stdout);
 		sigwait(ending, &signal);
 	}
 	device_stop(&service->device);
-	pthread_join(service->thread, NULL);
+	while (started--)
+		if (service->servers[started].thread)
+			pthread_join(service->servers[started].thread, NULL);
 	return error;
 }
 
@@ -121,7 +159,7 @@ int main(int argc, char **argv)
 
 	if (!read_options(&options, argc, argv)) {
 		fprintf(stderr,
-			"usage: ublk_server null|ram --size=MIB [--depth=N] [--copy=buffer|get-data|user]\n");
+			"usage: ublk_server null|ram --size=MIB [--queues=N] [--depth=N] [--copy=buffer|get-data|user]\n");
 		return EXIT_FAILURE;
 	}
 	sigemptyset(&ending);
@@ -140,8 +178,8 @@ int main(int argc, char **argv)
 		}
 		service.disk.bytes = bytes;
 	}
-	error = device_add(&service.device, options.flags, options.depth,
-			   options.size);
+	error = device_add(&service.device, options.flags, options.queues,
+			   options.depth, options.size);
 	if (error) {
 		fprintf(stderr, "ublk_server: cannot add a device: %s\n",
 			strerror(-error));

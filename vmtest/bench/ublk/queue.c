@@ -26,7 +26,6 @@
 #include "queue.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <liburing.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -45,6 +44,7 @@ struct queue {
 	const volatile struct ublksrv_io_desc *requests;
 	/* info->max_io_buf_bytes for each tag; NULL if requests go elsewhere. */
 	unsigned char *buffers;
+	unsigned int number;
 	unsigned int fetching;
 	int fd;
 	int error;
@@ -82,7 +82,7 @@ static void submit(struct queue *queue, uint32_t operation, unsigned int tag,
 	sqe->cmd_op = operation;
 	sqe->user_data = tag;
 	command = (struct ublksrv_io_cmd *)sqe->cmd;
-	command->q_id = 0;
+	command->q_id = (uint16_t)queue->number;
 	command->tag = tag;
 	command->result = result;
 	command->addr = (uintptr_t)address;
@@ -100,6 +100,7 @@ static int user_copy(const struct queue *queue, unsigned int tag, bool reading,
 		     unsigned char *bytes, unsigned int length)
 {
 	const off_t offset = UBLKSRV_IO_BUF_OFFSET +
+			     ((off_t)queue->number << UBLK_QID_OFF) +
 			     ((off_t)tag << UBLK_TAG_OFF);
 	ssize_t copied;
 
@@ -243,30 +244,33 @@ static int run(struct queue *queue)
 	return queue->error;
 }
 
-int queue_serve(const struct ublksrv_ctrl_dev_info *info,
+int queue_serve(const struct device *device, unsigned int number,
 		const struct disk *disk)
 {
+	const struct ublksrv_ctrl_dev_info *info = &device->info;
 	const size_t page = sysconf(_SC_PAGESIZE);
 	const size_t requests_size =
 		(info->queue_depth * sizeof(struct ublksrv_io_desc) + page - 1) &
 		~(page - 1);
+	/* Where the requests of each queue are: as if all were of most depth. */
+	const off_t place = UBLKSRV_CMD_BUF_OFFSET +
+			    (off_t)number * UBLK_MAX_QUEUE_DEPTH *
+				    (off_t)sizeof(struct ublksrv_io_desc);
 	const size_t buffers_size =
 		(size_t)info->queue_depth * info->max_io_buf_bytes;
-	struct queue queue = { .info = info, .disk = disk };
-	char path[32];
+	struct queue queue = {
+		.info = info,
+		.disk = disk,
+		.number = number,
+		.fd = device->fd,
+	};
 	void *mapped;
 	int error;
 
-	snprintf(path, sizeof(path), "/dev/ublkc%u", info->dev_id);
-	queue.fd = open(path, O_RDWR | O_CLOEXEC);
-	if (queue.fd < 0)
-		return -errno;
 	mapped = mmap(NULL, requests_size, PROT_READ, MAP_SHARED | MAP_POPULATE,
-		      queue.fd, UBLKSRV_CMD_BUF_OFFSET);
-	if (mapped == MAP_FAILED) {
-		error = -errno;
-		goto out_close;
-	}
+		      queue.fd, place);
+	if (mapped == MAP_FAILED)
+		return -errno;
 	queue.requests = mapped;
 	mapped = mmap(NULL, buffers_size, PROT_READ | PROT_WRITE,
 		      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -283,7 +287,5 @@ int queue_serve(const struct ublksrv_ctrl_dev_info *info,
 	munmap(queue.buffers, buffers_size);
 out_unmap:
 	munmap((void *)queue.requests, requests_size);
-out_close:
-	close(queue.fd);
 	return error;
 }

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* The queue of a ublk device, and the thread that serves it. */
+/* A queue of a ublk device, and the thread that serves it. */
 #ifndef QUEUE_H
 #define QUEUE_H
 
-#include <linux/ublk_cmd.h>
 #include <stddef.h>
-#include <stdint.h>
+
+#include "device.h"
 
 /* What is served: @bytes is NULL for a device that keeps nothing. */
 struct disk {
@@ -14,12 +14,11 @@ struct disk {
 };
 
 /*
- * Serve the queue of the device that @info describes, until the device is
- * removed.  To be called in a thread of its own: its ring has one issuer.
+ * Serve the queue @number of the device, until that is removed.  To be called in a thread of its own: its ring has one issuer.
  *
  * Returns 0 or a negative errno.
  */
-int queue_serve(const struct ublksrv_ctrl_dev_info *info,
+int queue_serve(const struct device *device, unsigned int number,
 		const struct disk *disk);
 
 #endif
