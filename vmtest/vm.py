@@ -62,6 +62,9 @@ _KERNEL_ARGUMENTS = (
     "audit=0",
     "hung_task_panic=0",
     "no5lvl",  # one level less for every emulated page walk
+    # Without an initramfs the kernel would wait for its root for ever, as virtme-ng tells it; it
+    # takes a number since Linux 6.6 (init/do_mounts.c).
+    "rootwait=20",
 )
 
 

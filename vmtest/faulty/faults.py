@@ -180,7 +180,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     Fault(
         "rcu-usage",
-        r"suspicious RCU usage in faulty_rcu_usage",
+        r"suspicious RCU usage in faulty_unlocked_deref",
         ("CONFIG_PROVE_RCU",),
     ),
     Fault(

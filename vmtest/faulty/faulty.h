@@ -46,7 +46,7 @@ void faulty_ubsan(void);
 void faulty_data_race(void);
 void faulty_sleep_atomic(void);
 void faulty_schedule_atomic(void);
-void faulty_rcu_usage(void);
+void faulty_unlocked_deref(void);
 void faulty_deadlock_abba(void);
 void faulty_recursive_lock(void);
 void faulty_irq_lock(void);

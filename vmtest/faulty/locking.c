@@ -13,7 +13,7 @@
 static DEFINE_MUTEX(lock_a);
 static DEFINE_MUTEX(lock_b);
 static DEFINE_MUTEX(idle_lock);
-static DEFINE_SPINLOCK(irq_lock);
+static DEFINE_RAW_SPINLOCK(irq_lock); /* the hard interrupt may take it */
 static int __rcu *rcu_number;
 
 noinline void faulty_sleep_atomic(void)
@@ -31,15 +31,15 @@ noinline void faulty_schedule_atomic(void)
 	preempt_enable();
 }
 
-noinline void faulty_rcu_usage(void)
+noinline void faulty_unlocked_deref(void)
 {
 	faulty_sink = (unsigned long)rcu_dereference(rcu_number);
 }
 
 static void take_irq_lock(struct irq_work *work)
 {
-	spin_lock(&irq_lock);
-	spin_unlock(&irq_lock);
+	raw_spin_lock(&irq_lock);
+	raw_spin_unlock(&irq_lock);
 }
 
 static struct irq_work lock_work = IRQ_WORK_INIT_HARD(take_irq_lock);
@@ -48,15 +48,15 @@ noinline void faulty_irq_lock(void)
 {
 	irq_work_queue(&lock_work);
 	irq_work_sync(&lock_work);
-	spin_lock(&irq_lock);
-	spin_unlock(&irq_lock);
+	raw_spin_lock(&irq_lock);
+	raw_spin_unlock(&irq_lock);
 }
 
 noinline void faulty_bad_unlock(void)
 {
-	spin_lock(&irq_lock);
+	raw_spin_lock(&irq_lock);
 	spin_release(&irq_lock.dep_map, _RET_IP_);
-	spin_unlock(&irq_lock);
+	raw_spin_unlock(&irq_lock);
 }
 
 static int abba_thread(void *reversed)

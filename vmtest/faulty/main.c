@@ -78,7 +78,7 @@ static const struct {
 	{ "data-race", faulty_data_race },
 	{ "sleep-atomic", faulty_sleep_atomic },
 	{ "schedule-atomic", faulty_schedule_atomic },
-	{ "rcu-usage", faulty_rcu_usage },
+	{ "rcu-usage", faulty_unlocked_deref },
 	{ "deadlock-abba", faulty_deadlock_abba },
 	{ "recursive-lock", faulty_recursive_lock },
 	{ "irq-lock", faulty_irq_lock },

@@ -41,8 +41,8 @@ def test_random_calls_find_nothing(
     some = {name: how for name, how in ioctls.items() if sum(how.values()) >= 10}
     never = {name for name, how in some.items() if "OK" not in how}
     assert never == {"unknown"}, f"no call succeeded of {never}"
-    assert found.numbers["answered"] > 10
-    assert found.numbers["rung"] > 10, "hardly any I/O came through rings"
+    assert found.numbers["answered"] > calls // 600
+    assert found.numbers["rung"] > calls // 600, "hardly any I/O came through rings"
     # A script of it runs as well: each program is what its name says.
     again = run.replay(script_of(engine, SEED, ["0", "1"]), 1)
     assert again.failure is None, again.failure

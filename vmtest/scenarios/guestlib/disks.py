@@ -111,11 +111,22 @@ def outlived(control: zosbd2.Control, handle: int) -> None:
 @contextlib.contextmanager
 def udev_held() -> Iterator[None]:
     """Keep udev from looking into new devices, where each request is counted."""
-    subprocess.run(["udevadm", "control", "--stop-exec-queue", _UDEV_TIMEOUT], check=True)
+    _control_udev("--stop-exec-queue")
     try:
         yield
     finally:
-        subprocess.run(["udevadm", "control", "--start-exec-queue", _UDEV_TIMEOUT], check=True)
+        _control_udev("--start-exec-queue")
+
+
+def _control_udev(option: str, tries: int = 3) -> None:
+    """It fails now and then where udev is busy, and says nothing that would tell it for sure."""
+    command = ["udevadm", "control", option, _UDEV_TIMEOUT]
+    for _ in range(tries):
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode == 0:
+            return
+        time.sleep(1)
+    raise OSError(f"{' '.join(command)}: {tries} times status {done.returncode}: {done.stderr}")
 
 
 @contextlib.contextmanager
