@@ -256,9 +256,7 @@ class FakeMachine:
         return MeasuringFailed(message)
 
 
-def test_what_the_guest_says_becomes_figures(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_what_the_guest_says_becomes_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     machine = FakeMachine(
         {"event": "begin", "what": "setting up"},
         {"event": "row", "row": vars(ROW), "instructions": 123.456},
@@ -266,16 +264,42 @@ def test_what_the_guest_says_becomes_figures(
         {"event": "end"},
     )
 
+    found = measured_in(monkeypatch, machine, machine)
+    assert found.figures == [Figure("brd", ROW, 123.5)]
+    assert found.workloads == [Workload("brd", "files", 9)]
+
+
+def guest_with(instructions: float) -> FakeMachine:
+    """One that came to this."""
+    row = {"event": "row", "row": vars(ROW), "instructions": instructions}
+    return FakeMachine(row, {"event": "end"})
+
+
+def test_a_guest_that_differs_is_outvoted(monkeypatch: pytest.MonkeyPatch) -> None:
+    guests = [guest_with(count) for count in (100.0, 101.0, 101.0)]
+    found = measured_in(monkeypatch, *guests, guest_with(100.0))
+    assert found.figures == [Figure("brd", ROW, 101.0)]
+
+
+def test_guests_that_all_differ_have_measured_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(MeasuringFailed, match="brd cost something else in each of 6 guests"):
+        measured_in(monkeypatch, *(guest_with(float(count)) for count in range(6)))
+
+
+def measured_in(monkeypatch: pytest.MonkeyPatch, *machines: FakeMachine) -> Result:
+    """What comes of these guests, in their order."""
+    left = iter(machines)
+
     @contextmanager
     def running(*_: object, **__: object) -> Iterator[FakeMachine]:
-        yield machine
+        yield next(left)
 
     class Archive:
         def archive(self) -> bytes:
             return b""
 
     class Made:
-        kernel = tmp_path
+        kernel = Path("vmlinuz")
         image = type("Image", (), {"release": "6.12"})
 
         def initramfs(self, *_: object) -> Archive:
@@ -283,10 +307,7 @@ def test_what_the_guest_says_becomes_figures(
 
     monkeypatch.setattr(measure, "running", running)
     made: Any = Made()
-    target = named(["brd"])[0]
-    found = measure.measure(made, [target], [ROW], ["files"])
-    assert found.figures == [Figure("brd", ROW, 123.5)]
-    assert found.workloads == [Workload("brd", "files", 9)]
+    return measure.measure(made, named(["brd"]), [ROW], ["files"])
 
 
 def test_a_failure_in_the_guest_is_told_with_its_text() -> None:
