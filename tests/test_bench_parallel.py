@@ -64,6 +64,10 @@ def test_servers_of_several_queues_are_told_how_many(name: str) -> None:
     assert "--queues=3" in with_queues(named([name])[0], 3).server
 
 
+def test_a_module_of_several_queues_is_told_how_many() -> None:
+    assert with_queues(named(["null_blk"])[0], 3).parameters[-1] == "submit_queues=3"
+
+
 def test_a_target_with_one_queue_is_refused() -> None:
     with pytest.raises(SetupError, match="brd has one queue"):
         with_queues(named(["brd"])[0], 2)

@@ -18,7 +18,7 @@ from vmtest.bench import machine
 from vmtest.bench.equipment import Equipment
 from vmtest.bench.measure import events
 from vmtest.bench.plan import Row
-from vmtest.bench.targets import Target
+from vmtest.bench.targets import TARGETS, Target
 from vmtest.cache import Say, nobody_listens
 from vmtest.errors import SetupError
 
@@ -96,14 +96,16 @@ class Parallel:
 
 
 def with_queues(target: Target, queues: int) -> Target:
-    """The target, served by so many threads. SetupError if it cannot be."""
+    """The target with so many queues. SetupError if it cannot have them."""
     if not target.queues:
-        raise SetupError(
-            f"{target.name} has one queue", hint="ublk-null, ublk-ram and zosbd2-ram have more"
-        )
+        several = ", ".join(one.name for one in TARGETS if one.queues)
+        raise SetupError(f"{target.name} has one queue", hint=f"there are more in {several}")
+    option = target.queues.format(queues)
+    if not target.server:
+        return replace(target, parameters=(*target.parameters, option))
     # Options come before what is served.
     program, *rest = target.server
-    return replace(target, server=(program, f"--queues={queues}", *rest))
+    return replace(target, server=(program, option, *rest))
 
 
 def measure(

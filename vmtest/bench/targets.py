@@ -13,6 +13,7 @@ _MIB = DISK_SIZE >> 20
 # What is cheapest of its ways to move data: see queue.c.
 _UBLK = ("/usr/bin/ublk_server", "--copy=user", f"--size={_MIB}")
 _NBDKIT = "/usr/lib/x86_64-linux-gnu/nbdkit/plugins/nbdkit-memory-plugin.so"
+_QUEUES = "--queues={}"
 #: Where the example is put.
 PYTHON_RAMDISK = "/opt/ramdisk.py"
 
@@ -36,8 +37,9 @@ class Target:
     keeps_data: bool = True
     #: How many times fewer I/Os are done to measure it.
     slowness: int = 1
-    #: Whether the server takes --queues=N.
-    queues: bool = False
+    #: How it is told to have {} queues: an option of the server, or of the module if there is none.
+    #: Empty if it has one.
+    queues: str = ""
 
     @property
     def ours(self) -> bool:
@@ -48,13 +50,13 @@ class Target:
 def _ramdisk(name: str, *options: str) -> Target:
     """One that zosbd2_sample_ramdisk serves, with these options."""
     server = ("/usr/bin/zosbd2_sample_ramdisk", "--name=bench", f"--size={_MIB}M", *options)
-    return Target(name, "/dev/bench", "zosbd2", server=server, queues=True)
+    return Target(name, "/dev/bench", "zosbd2", server=server, queues=_QUEUES)
 
 
 TARGETS = (
     Target(
         "null_blk", "/dev/nullb0", "null_blk", ("gb=1", "bs=4096", "max_sectors=1024"),
-        keeps_data=False,
+        keeps_data=False, queues="submit_queues={}",
     ),
     Target(
         "brd", "/dev/ram0", "brd", ("rd_nr=1", f"rd_size={DISK_SIZE >> 10}"),
@@ -73,11 +75,11 @@ TARGETS = (
     ),
     Target(
         "ublk-null", "/dev/ublkb0", "ublk_drv",
-        server=(*_UBLK, "null"), keeps_data=False, queues=True,
+        server=(*_UBLK, "null"), keeps_data=False, queues=_QUEUES,
     ),
     Target(
         "ublk-ram", "/dev/ublkb0", "ublk_drv",
-        server=(*_UBLK, "ram"), queues=True,
+        server=(*_UBLK, "ram"), queues=_QUEUES,
     ),
     _ramdisk("zosbd2-classic", "--protocol=classic"),
     Target(
