@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
 """Measures targets, each in guests of its own, from their power-on to their end.
 
-A guest's figures follow from what is in it, as far as QEMU keeps its word: on a busy machine one of
-hundreds of guests was seen to differ from its twins, by up to a percent, from some moment on. So
-there are two guests at a time, which take no longer than one where there are two cores, and figures
-count that two guests agree on to the digit.
+A guest's figures follow from what is in it, as far as QEMU keeps its word. It does not always: what
+ublk costs with 128 KiB comes out in one of two ways, up to 1.6 % apart. So there are two guests at
+a time, which take no longer than one where there are two cores, and figures count that two guests
+agree on to the digit. That finds guests that differ by chance, not those that choose alike.
 """
 
 from __future__ import annotations
