@@ -49,7 +49,7 @@ def test_figures_are_medians_of_the_rounds() -> None:
 def test_the_table_has_a_ratio_for_each_row() -> None:
     console = Console(width=200)
     with console.capture() as capture:
-        console.print(cli_bench_parallel.table(found((100, 110)), 1))
+        console.print(cli_bench_parallel.table(found((100, 110))))
     last = capture.get().splitlines()[-1].split()
     assert last == ["b", "110", "100", "900", "2,000", "0.50", "1.10", "1.10", "…", "1.10"]
 

@@ -53,17 +53,17 @@ def bench_parallel(
             made, accel.choose(accelerator, made.kernel), (pair[0], pair[1]), rows,
             rounds=rounds, jobs=jobs, queues=queues, seconds=seconds, say=say,
         )  # fmt: skip
-    _out.print(table(found, rounds))
+    _out.print(table(found))
     _JSON.parent.mkdir(exist_ok=True)
     _JSON.write_text(found.to_json())
     _out.print(f"written: {_JSON.relative_to(TOP)}", highlight=False)
 
 
-def table(found: parallel.Parallel, rounds: int) -> Table:
+def table(found: parallel.Parallel) -> Table:
     """For people."""
     title = (
         f"4 KiB, {found.cpus} CPUs ({found.accelerator}), {found.jobs} jobs, {found.queues} queues;"
-        f" medians of {rounds} rounds, percentiles in µs, context switches per I/O"
+        f" medians of {found.rounds} rounds, percentiles in µs, context switches per I/O"
     )
     table = Table("", title=title, title_justify="left", box=None, padding=(0, 2, 0, 0))
     headings = (

@@ -70,6 +70,11 @@ class Parallel:
         """The contents of ``build/bench-parallel.json``."""
         return json.dumps(asdict(self), indent=1) + "\n"
 
+    @property
+    def rounds(self) -> int:
+        """How often each target had its turn with a row."""
+        return len(self._of(self.base, self.turns[0].row))
+
     def rows(self) -> list[Row]:
         """The rows, in order."""
         return list(dict.fromkeys(turn.row for turn in self.turns))
@@ -88,7 +93,7 @@ class Parallel:
         return statistics.median(turn.percentiles[percent] for turn in self._of(target, row))
 
     def switches(self, target: str, row: Row) -> float:
-        """Context switches per I/O, the median of the rounds."""
+        """Context switches per I/O, of all that ran; the median of the rounds."""
         return statistics.median(turn.switches_per_io for turn in self._of(target, row))
 
     def _of(self, target: str, row: Row) -> list[Turn]:

@@ -119,7 +119,7 @@ def udev_held() -> Iterator[None]:
 
 
 def _control_udev(option: str, tries: int = 3) -> None:
-    """It fails now and then where udev is busy, and says nothing that would tell it for sure."""
+    """Try it a few times: it was seen to fail, at once and without a cause, on a busy machine."""
     command = ["udevadm", "control", option, _UDEV_TIMEOUT]
     for _ in range(tries):
         done = subprocess.run(command, capture_output=True, text=True, check=False)
