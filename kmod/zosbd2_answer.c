@@ -104,7 +104,8 @@ blk_status_t zosbd2_status(const struct request *rq, s32 error)
  * @data: what is behind that
  *
  * An operation id that names no request that is with a server is no error: the
- * answer came late, or a second time.
+ * answer came late, or a second time.  So did any answer of a server that has
+ * been detached: what it took now, nobody would take away from it.
  *
  * Return: 0; -EINVAL, -EFAULT or -EINTR, and then the request stays with its
  * server.
@@ -119,7 +120,10 @@ int zosbd2_answer(struct zosbd2_queue *queue, struct zosbd2_server *server,
 
 	for (;;) {
 		spin_lock(&queue->lock);
-		slot = zosbd2_find_fetched(queue, tail->operation_id);
+		/* Who detaches it looks at the queue after that. */
+		slot = NULL;
+		if (likely(READ_ONCE(server->attached)))
+			slot = zosbd2_find_fetched(queue, tail->operation_id);
 		if (!slot) {
 			queue->stats.late_answers++;
 			spin_unlock(&queue->lock);

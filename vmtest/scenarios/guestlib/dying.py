@@ -33,6 +33,9 @@ def death(protocol: WireProtocol, way: str) -> dict[str, object]:
         server.expect("attached")
         one = reader(NAME, 0)
         server.expect("holding")
+        if way not in _TRIGGERS:
+            # A handler that Python runs on the way into the call would run after it.
+            wait_until("it waits for the module", server.waits_for_the_module)
         began = time.monotonic()
         server.signal(_TRIGGERS.get(way, signal.SIGUSR1))
         wait_until("it is queued again", lambda: disk.counter("queued") == 1)
