@@ -98,7 +98,7 @@ blk_status_t zosbd2_status(const struct request *rq, s32 error)
 /**
  * zosbd2_answer - take an answer
  * @queue: the queue that the request came through
- * @server: whose it is
+ * @server: whose it is, NULL when the device is gone
  * @head: the start of the buffer
  * @tail: and the end of the struct in it
  * @data: what is behind that
@@ -122,7 +122,7 @@ int zosbd2_answer(struct zosbd2_queue *queue, struct zosbd2_server *server,
 		spin_lock(&queue->lock);
 		/* Who detaches it looks at the queue after that. */
 		slot = NULL;
-		if (likely(READ_ONCE(server->attached)))
+		if (likely(server && READ_ONCE(server->attached)))
 			slot = zosbd2_find_fetched(queue, tail->operation_id);
 		if (!slot) {
 			queue->stats.late_answers++;
