@@ -188,16 +188,22 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Let the user look at the VMs that were kept."""
+    """Let the user look at the VMs that were kept, and end all: the report has their counters."""
     recorder = session.config.pluginmanager.getplugin("vmtest-recorder")
     if isinstance(recorder, Recorder):
         recorder.place_junit()
     shared = session.config.stash.get(SESSION, None)
-    if shared is None or not shared.pool.kept:
+    if shared is None:
         return
+    if shared.pool.kept:
+        _show_kept(session.config, shared)
+    shared.pool.close()
+
+
+def _show_kept(config: pytest.Config, shared: Session) -> None:
     for vm in shared.pool.kept:
         shared.say(f"{vm.name} is kept: {vm.ssh_command()}")
-    manager = session.config.pluginmanager.getplugin("capturemanager")
+    manager = config.pluginmanager.getplugin("capturemanager")
     with manager.global_and_fixture_disabled():
         try:
             shared.terminal.input("Press Enter to end them: ")

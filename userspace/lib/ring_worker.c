@@ -5,12 +5,19 @@
  * not touched here.  Else it passes through an arena: the data of the batch's
  * writes is asked for in one call, and what reads have brought goes out with
  * their answers.  A batch whose data does not fit is served in parts.
+ *
+ * Answers are carried out by the next call.  That is one of its own where
+ * callbacks take long: no answer waits for more than one that is slow.
  */
 #include "ring_worker.h"
 
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
+
+/* For which answers may wait for the end of their batch, in nanoseconds. */
+#define PATIENCE INT64_C(1000000)
 
 /* Bytes that data starts at a multiple of. */
 #define DATA_ALIGN ((size_t)4096)
@@ -214,6 +221,32 @@ static int hand_in(struct channel *channel)
 	return result < 0 && result != -EINTR ? result : 0;
 }
 
+static int64_t now(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return time.tv_sec * INT64_C(1000000000) + time.tv_nsec;
+}
+
+static int serve_some(struct service *service, struct channel *channel,
+		      const struct job *jobs, unsigned int count)
+{
+	int64_t since = count > 1 ? now() : 0;
+	int error;
+
+	for (unsigned int at = 0; at < count; at++) {
+		if (at && now() - since > PATIENCE) {
+			error = hand_in(channel);
+			if (error)
+				return error;
+			since = now();
+		}
+		serve_job(service, channel, &jobs[at]);
+	}
+	return 0;
+}
+
 static int serve_jobs(struct service *service, struct channel *channel,
 		      struct arena *arena, struct job *jobs, unsigned int count)
 {
@@ -226,8 +259,8 @@ static int serve_jobs(struct service *service, struct channel *channel,
 		if (!placed)
 			return -EPROTO;
 		error = asked ? hand_in(channel) : 0;
-		for (unsigned int at = 0; !error && at < placed; at++)
-			serve_job(service, channel, &jobs[at]);
+		if (!error)
+			error = serve_some(service, channel, jobs, placed);
 		jobs += placed;
 		count -= placed;
 		/* The arena is used again. */

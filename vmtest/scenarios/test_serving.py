@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import signal
+from itertools import pairwise
 
 import pytest
 
 from vmtest.remote_python import RemotePython
 
 from .equipment import ServerPython
-from .guestlib import serving
+from .guestlib import serving, slow
 
 pytestmark = pytest.mark.usefixtures("module")
 
@@ -115,3 +116,14 @@ def test_devices_answer_pings_and_no_unknown_calls(python: RemotePython) -> None
     answers = python.call(serving.ping_device)
     assert answers.pop("ping") == "OK"
     assert set(answers.values()) == {"ENOTTY"}
+
+
+@pytest.mark.parametrize("library", ["C", "Python"])
+@pytest.mark.usefixtures("programs")
+def test_an_answer_does_not_wait_for_a_slow_one_that_came_later(
+    servers: ServerPython, library: str
+) -> None:
+    ends = servers.call(slow.ends_of_reads, library)
+    # One is served alone, and then the other three in a batch.
+    gaps = [later - earlier for earlier, later in pairwise(ends)]
+    assert min(gaps) > 0.5, f"reads ended after {ends} of their durations"
