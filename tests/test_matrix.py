@@ -172,9 +172,7 @@ def command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., tu
             return Column(kernel, states.get(kernel, State.DONE))
 
         monkeypatch.setattr(Matrix, "run", column)
-        handler = signal.getsignal(signal.SIGTERM)
         result = CliRunner().invoke(cli_matrix.app, list(words))
-        signal.signal(signal.SIGTERM, handler)
         return result.exit_code, result.output
 
     return run

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -65,7 +66,11 @@ MemoryOption = Annotated[int, typer.Option("--memory", min=256, help="Guest memo
 
 
 def app() -> None:
-    """Entry point: errors of the harness are messages, not stack traces."""
+    """Entry point: errors of the harness are messages, not stack traces.
+
+    SIGTERM ends a command as Ctrl-C does, with all that it started.
+    """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         _app()
     except VmtestError as error:

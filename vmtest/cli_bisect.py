@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import os
-import signal
 from pathlib import Path
 from typing import Annotated
 
@@ -85,7 +84,6 @@ def bisect(
 
 def _finish(run: Bisection) -> None:
     """Run it and print what it finds; ends with status 1 if that is not one commit."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with status(_err, "bisect") as say:
         found = run.run(say, _tell)
     if run.is_dirty:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import signal
 from pathlib import Path
 from typing import Annotated
 
@@ -52,7 +51,6 @@ def _matrix(
     before = _before(kernels) if only_failed else {}
     if only_failed:
         kernels = [kernel for kernel in kernels if kernel not in before or before[kernel].bad]
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     plan = Matrix(_BUILD / "matrix", expression, jobs, accelerator)
     columns = {one.kernel: one for one in before.values() if not one.bad}
     interrupted = False
