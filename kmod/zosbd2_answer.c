@@ -104,8 +104,9 @@ blk_status_t zosbd2_status(const struct request *rq, s32 error)
  * @data: what is behind that
  *
  * An operation id that names no request that is with a server is no error: the
- * answer came late, or a second time.  So did any answer of a server that has
- * been detached: what it took now, nobody would take away from it.
+ * answer came late, or a second time.  So did the data of a read that comes
+ * from a server that has been detached: while that is copied the request is
+ * the server's, and nobody would take it away from it.
  *
  * Return: 0; -EINVAL, -EFAULT or -EINTR, and then the request stays with its
  * server.
@@ -120,15 +121,9 @@ int zosbd2_answer(struct zosbd2_queue *queue, struct zosbd2_server *server,
 
 	for (;;) {
 		spin_lock(&queue->lock);
-		/* Who detaches it looks at the queue after that. */
-		slot = NULL;
-		if (likely(server && READ_ONCE(server->attached)))
-			slot = zosbd2_find_fetched(queue, tail->operation_id);
-		if (!slot) {
-			queue->stats.late_answers++;
-			spin_unlock(&queue->lock);
-			return 0;
-		}
+		slot = zosbd2_find_fetched(queue, tail->operation_id);
+		if (!slot)
+			break;
 		rq = slot->rq;
 		bytes = blk_rq_bytes(rq);
 		if (head->header.operation != zosbd2_response_op(rq) ||
@@ -144,6 +139,8 @@ int zosbd2_answer(struct zosbd2_queue *queue, struct zosbd2_server *server,
 					   zosbd2_status(rq, tail->error));
 			return 0;
 		}
+		if (!server || !READ_ONCE(server->attached))
+			break;
 		if (!access_ok(data, bytes)) {
 			spin_unlock(&queue->lock);
 			return -EFAULT;
@@ -157,4 +154,7 @@ int zosbd2_answer(struct zosbd2_queue *queue, struct zosbd2_server *server,
 			return -EINTR;
 		cond_resched();
 	}
+	queue->stats.late_answers++;
+	spin_unlock(&queue->lock);
+	return 0;
 }

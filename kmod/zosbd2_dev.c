@@ -32,9 +32,11 @@
  * Nothing sleeps under them and no request is ended under them.
  *
  * The I/O path takes queue->lock alone.  What it looks at of the device and of
- * servers (gone, lost, attached, retired_by) is changed under dev->lock first,
- * and then each queue->lock is taken in turn: whoever had not seen the change
- * has done by then what he was about, and it is found there.
+ * servers (gone, lost, retired_by) is changed under dev->lock first, and then
+ * each queue->lock is taken in turn: whoever had not seen the change has done
+ * by then what he was about, and it is found there.  Whether a server is
+ * attached changes under both: who sees that it is not finds its requests
+ * dealt with.
  *
  * The last reference may be dropped in an SRCU callback, with bottom halves
  * off: freeing a device does not sleep.

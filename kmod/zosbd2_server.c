@@ -222,13 +222,16 @@ void zosbd2_server_detach(struct zosbd2_server *server)
 		spin_unlock(&dev->lock);
 		return;
 	}
-	WRITE_ONCE(server->attached, false);
 	list_del(&server->node);
 	if (!dev->gone && READ_ONCE(server->served) &&
 	    !zosbd2_serves_on(dev, server->tgid))
 		dev->servers_lost++;
-	/* A fetch that does not see it is over when we look. */
+	/*
+	 * A fetch that does not see it is over when we look, and a copy that
+	 * does see it has been looked at.
+	 */
 	spin_lock(&queue->lock);
+	WRITE_ONCE(server->attached, false);
 	zosbd2_hand_on(queue, server, &ending);
 	spin_unlock(&queue->lock);
 	zosbd2_dev_lose(dev, &ending);
