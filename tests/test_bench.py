@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -254,60 +253,6 @@ class FakeMachine:
 
     def failed(self, message: str) -> Exception:
         return MeasuringFailed(message)
-
-
-def test_what_the_guest_says_becomes_figures(monkeypatch: pytest.MonkeyPatch) -> None:
-    machine = FakeMachine(
-        {"event": "begin", "what": "setting up"},
-        {"event": "row", "row": vars(ROW), "instructions": 123.456},
-        {"event": "workload", "name": "files", "instructions": 9},
-        {"event": "end"},
-    )
-
-    found = measured_in(monkeypatch, machine, machine)
-    assert found.figures == [Figure("brd", ROW, 123.5)]
-    assert found.workloads == [Workload("brd", "files", 9)]
-
-
-def guest_with(instructions: float) -> FakeMachine:
-    """One that came to this."""
-    row = {"event": "row", "row": vars(ROW), "instructions": instructions}
-    return FakeMachine(row, {"event": "end"})
-
-
-def test_a_guest_that_differs_is_outvoted(monkeypatch: pytest.MonkeyPatch) -> None:
-    guests = [guest_with(count) for count in (100.0, 101.0, 101.0)]
-    found = measured_in(monkeypatch, *guests, guest_with(100.0))
-    assert found.figures == [Figure("brd", ROW, 101.0)]
-
-
-def test_guests_that_all_differ_have_measured_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(MeasuringFailed, match="brd cost something else in each of 6 guests"):
-        measured_in(monkeypatch, *(guest_with(float(count)) for count in range(6)))
-
-
-def measured_in(monkeypatch: pytest.MonkeyPatch, *machines: FakeMachine) -> Result:
-    """What comes of these guests, in their order."""
-    left = iter(machines)
-
-    @contextmanager
-    def running(*_: object, **__: object) -> Iterator[FakeMachine]:
-        yield next(left)
-
-    class Archive:
-        def archive(self) -> bytes:
-            return b""
-
-    class Made:
-        kernel = Path("vmlinuz")
-        image = type("Image", (), {"release": "6.12"})
-
-        def initramfs(self, *_: object) -> Archive:
-            return Archive()
-
-    monkeypatch.setattr(measure, "running", running)
-    made: Any = Made()
-    return measure.measure(made, named(["brd"]), [ROW], ["files"])
 
 
 def test_a_failure_in_the_guest_is_told_with_its_text() -> None:

@@ -14,6 +14,7 @@ import pytest
 
 from vmtest.bench import measure
 from vmtest.bench.plan import Row
+from vmtest.bench.result import Figure, Workload
 from vmtest.bench.targets import named
 
 ROWS = [Row(pattern, 4096, depth) for pattern in ("randread", "randwrite") for depth in (1, 16)]
@@ -40,10 +41,12 @@ class _Machine:
         if self._hangs:
             self.was_ended = self._ended.wait(5)
             return
+        yield json.dumps({"event": "begin", "what": "setting up"})
         if self._fails:
             yield json.dumps({"event": "failure", "text": "broken"})
         for row in rows:
-            yield json.dumps({"event": "row", "row": vars(row), "instructions": row.queue_depth})
+            count = row.queue_depth + 0.06
+            yield json.dumps({"event": "row", "row": vars(row), "instructions": count})
         for name in workloads:
             yield json.dumps({"event": "workload", "name": name, "instructions": 7})
         yield json.dumps({"event": "end"})
@@ -83,8 +86,8 @@ def test_a_guest_measures_what_one_fio_does_or_a_workload(guests: dict[str, Any]
         [(ROWS[:2], []), (ROWS[2:], []), ([], ["mkfs.ext4"]), ([], ["files"])], key=str
     )
     # In the order of what was asked for, whichever guest was the first.
-    assert [figure.row for figure in found.figures] == ROWS
-    assert [one.workload for one in found.workloads] == ["mkfs.ext4", "files"]
+    assert found.figures == [Figure("brd", row, row.queue_depth + 0.1) for row in ROWS]
+    assert found.workloads == [Workload("brd", name, 7) for name in ("mkfs.ext4", "files")]
 
 
 def test_what_keeps_no_data_has_no_workloads(guests: dict[str, Any]) -> None:
