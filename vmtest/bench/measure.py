@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Measures targets: what one fio measures in a guest of its own, from its power-on to its end.
 
-So a figure depends on what is measured alone, and not on what was measured before it: that sways it
-by up to 1.6 %, as memory gets into another order. It is the same by itself as in the whole table.
+So a figure depends on what is measured, and not on what was measured before it. In one guest that
+did all, QEMU 7.2 counted some figures in one of two ways, up to 1.6 % apart, from the sixth fio on.
 """
 
 from __future__ import annotations
