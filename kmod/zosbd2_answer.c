@@ -95,6 +95,19 @@ blk_status_t zosbd2_status(const struct request *rq, s32 error)
 	}
 }
 
+/*
+ * Nobody waits for this server any more.  Without dev->lock: a take-over ends
+ * before its successor fetches anything, under queue->lock.
+ */
+static bool zosbd2_is_out(const struct zosbd2_device *dev,
+			  const struct zosbd2_server *server)
+{
+	u64 retired_by = READ_ONCE(server->retired_by);
+
+	return !READ_ONCE(server->attached) ||
+	       (retired_by && retired_by != READ_ONCE(dev->take_over));
+}
+
 /**
  * zosbd2_answer - take an answer
  * @queue: the queue that the request came through
@@ -105,8 +118,8 @@ blk_status_t zosbd2_status(const struct request *rq, s32 error)
  *
  * An operation id that names no request that is with a server is no error: the
  * answer came late, or a second time.  So did the data of a read that comes
- * from a server that has been detached: while that is copied the request is
- * the server's, and nobody would take it away from it.
+ * from a server that has been detached or is retired for good: while that is
+ * copied the request is the server's, and nobody would take it away from it.
  *
  * Return: 0; -EINVAL, -EFAULT or -EINTR, and then the request stays with its
  * server.
@@ -139,7 +152,7 @@ int zosbd2_answer(struct zosbd2_queue *queue, struct zosbd2_server *server,
 					   zosbd2_status(rq, tail->error));
 			return 0;
 		}
-		if (!server || !READ_ONCE(server->attached))
+		if (!server || zosbd2_is_out(queue->dev, server))
 			break;
 		if (!access_ok(data, bytes)) {
 			spin_unlock(&queue->lock);

@@ -30,6 +30,14 @@ def test_a_server_that_was_taken_over_from_is_sent_away_for_good(servers: Server
     assert seen == {"served": 1, "left": [0, "ENOENT"], "intact": True}
 
 
+def test_a_server_that_was_taken_over_from_gives_no_data_any_more(python: RemotePython) -> None:
+    seen = python.call(retirement.meddling_for_good)
+    told = seen.pop("told")
+    assert isinstance(told, list)
+    assert told[-1] == "ENOENT"
+    assert seen == {"late": 1, "intact": True}
+
+
 def test_one_thread_can_hand_in_several_answers_to_a_successor(servers: ServerPython) -> None:
     assert servers.call(retirement.several_answers) == {
         "told": ["ShutdownWanted", "ShutdownWanted"],

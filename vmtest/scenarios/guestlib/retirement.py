@@ -116,6 +116,20 @@ def sent_away(protocol: WireProtocol) -> dict[str, object]:
                 "intact": one.end() == pattern(0, BLOCK)}  # fmt: skip
 
 
+def meddling_for_good() -> dict[str, object]:
+    """A server that was taken over from answers its successor's read, with other data."""
+    with zosbd2.Control() as control, _device(control) as handle:
+        old = attached(control, handle, "classic")
+        new = attached(control, handle, "classic", take_over_ms=5000)
+        told = [_told(old), _told(old)]
+        one = reader("testdisk", 0)
+        request = new.fetch_request()
+        told.append(_told(old, request.answer(bytes(BLOCK))))
+        late = counter("testdisk", "late_answers")
+        new.hand_in(_answer(request))
+        return {"told": told, "late": late, "intact": one.end() == pattern(0, BLOCK)}
+
+
 def several_answers(protocol: WireProtocol) -> dict[str, object]:
     """A server hands in three answers from one thread while it is taken over from."""
     with zosbd2.Control() as control, _device(control) as handle:
