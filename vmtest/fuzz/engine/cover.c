@@ -3,9 +3,9 @@
  * Coverage: which code of the module the workers reach, by KCOV.
  *
  * The supervisor opens a buffer for each worker, which the worker's thread
- * enables; it is disabled when the thread ends.  Addresses are noted as
- * distances from the module's code, so they stay the same when it is loaded
- * anew.
+ * enables, or one that works in its place; it is disabled when the thread ends.
+ * Addresses are noted as distances from the module's code, so they stay the
+ * same when it is loaded anew.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -18,8 +18,8 @@
 #define KCOV		"/sys/kernel/debug/kcov"
 #define KCOV_INIT_TRACE	_IOR('c', 1, unsigned long)
 #define KCOV_ENABLE	_IO('c', 100)
+#define KCOV_DISABLE	_IO('c', 101)
 #define KCOV_TRACE_PC	0
-#define FIRST_FD	200 /* numbers that no other descriptor has */
 
 static _Atomic uint64_t *area[WORKERS + 1];
 static uint64_t text;
@@ -39,12 +39,12 @@ bool cover_prepare(void)
 		fd = open(KCOV, O_RDWR);
 		if (fd < 0)
 			return false;
-		dup2(fd, FIRST_FD + i);
+		dup2(fd, FIRST_FD_OF_COVER + i);
 		close(fd);
-		if (ioctl(FIRST_FD + i, KCOV_INIT_TRACE, COVER_WORDS))
+		if (ioctl(FIRST_FD_OF_COVER + i, KCOV_INIT_TRACE, COVER_WORDS))
 			return false;
 		memory = mmap(NULL, COVER_WORDS * sizeof(uint64_t),
-			      PROT_READ | PROT_WRITE, MAP_SHARED, FIRST_FD + i,
+			      PROT_READ | PROT_WRITE, MAP_SHARED, FIRST_FD_OF_COVER + i,
 			      0);
 		if (memory == MAP_FAILED)
 			return false;
@@ -77,7 +77,17 @@ bool cover_locate(void)
 void cover_begin(const struct worker *worker)
 {
 	if (area[worker->number])
-		ioctl(FIRST_FD + worker->number, KCOV_ENABLE, KCOV_TRACE_PC);
+		ioctl(FIRST_FD_OF_COVER + worker->number, KCOV_ENABLE, KCOV_TRACE_PC);
+}
+
+/**
+ * cover_end - trace the calling thread no longer
+ * @worker: whose it is
+ */
+void cover_end(const struct worker *worker)
+{
+	if (area[worker->number])
+		ioctl(FIRST_FD_OF_COVER + worker->number, KCOV_DISABLE, 0);
 }
 
 /**

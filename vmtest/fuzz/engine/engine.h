@@ -206,9 +206,11 @@ void make_call(struct worker *worker, const struct call *call);
 void process_run(unsigned int process, bool first) __attribute__((noreturn));
 
 /* cover.c */
+#define FIRST_FD_OF_COVER 200 /* to + WORKERS: numbers that nothing else has */
 bool cover_prepare(void);
 bool cover_locate(void);
 void cover_begin(const struct worker *worker);
+void cover_end(const struct worker *worker);
 void cover_reset(const struct worker *worker);
 void cover_collect(const struct worker *worker);
 

@@ -4,20 +4,25 @@
  * flows, and ends in the middle, as servers do.
  *
  * Nobody else uses its channels, so it knows what the module must do, and tells
- * when that does something else.
+ * when that does something else.  That is why it is a thread with descriptors
+ * of its own: other threads close and use numbers that they have no right to,
+ * and would hit a channel before it had a number that they do not guess.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/close_range.h>
 #include <poll.h>
+#include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "host.h"
 
-#define FIRST_FD	3000 /* numbers that others hardly ever guess */
 #define PATIENCE_MS	5
 #define IDLE_TURNS	40
 #define CANARY		0xc5
@@ -48,13 +53,11 @@ static bool attach(struct host *host, struct ring *ring, int control,
 		   struct zosbd2_ring_attach *wanted)
 {
 	struct zosbd2_ring_attach attach = *wanted;
-	int fd = ioctl(control, ZOSBD2_IOC_ATTACH_QUEUE, &attach);
 	void *base;
 
-	if (fd < 0)
+	ring->fd = ioctl(control, ZOSBD2_IOC_ATTACH_QUEUE, &attach);
+	if (ring->fd < 0)
 		return false;
-	ring->fd = fcntl(fd, F_DUPFD_CLOEXEC, FIRST_FD);
-	close(fd);
 	base = mmap(NULL, attach.map_bytes, PROT_READ | PROT_WRITE, MAP_SHARED,
 		    ring->fd, 0);
 	if (base == MAP_FAILED)
@@ -71,15 +74,15 @@ static bool attach(struct host *host, struct ring *ring, int control,
 
 static bool open_channels(struct host *host, const uint64_t *arg)
 {
-	struct zosbd2_ext_status status = { .handle_id = handle_of(arg[1]) };
+	struct zosbd2_ext_status status = { .handle_id = handle_of(arg[0]) };
 	struct zosbd2_ring_attach wanted = {
 		.handle_id = status.handle_id,
 		.features = ZOSBD2_FEATURES_OF_SERVER,
-		.flags = arg[2] ? ZOSBD2_ATTACH_TAKE_OVER : 0,
+		.flags = arg[1] ? ZOSBD2_ATTACH_TAKE_OVER : 0,
 		.timeout_ms = 40,
-		.entries = arg[5],
+		.entries = arg[4],
 	};
-	int control = fd_of(host->worker, arg[0]);
+	int control = open(ZOSBD2_CONTROL_NODE, O_RDWR | O_CLOEXEC);
 	unsigned int i;
 
 	if (ioctl(control, ZOSBD2_IOC_GET_STATUS, &status))
@@ -249,21 +252,22 @@ static void end(struct host *host, enum end how)
 	}
 }
 
-long call_host(struct worker *worker, const uint64_t *arg)
+/* Returns how it ended; -1 if it could not begin. */
+static int be_host(struct worker *worker, const uint64_t *arg)
 {
 	static _Thread_local struct host host;
+	enum end how = arg[7] % ENDS;
 	unsigned int i;
 	int error;
 
-	memset(&host, 0, sizeof(host));
 	for (i = 0; i <= QUEUES_MAX; i++)
 		host.ring[i].fd = -1;
 	host.worker = worker;
 	host.service = (struct service){
-		.style = arg[4] % (STYLES + 1),
-		.chance = chance_of(arg[9], 0),
-		.error = error_of(arg[6]) ?: -EIO,
-		.memory = worker->buffer + arg[9] % 64,
+		.style = arg[3] % (STYLES + 1),
+		.chance = chance_of(arg[8], 0),
+		.error = error_of(arg[5]) ?: -EIO,
+		.memory = worker->buffer + arg[8] % 64,
 	};
 	if (!open_channels(&host, arg)) {
 		error = errno;
@@ -271,7 +275,65 @@ long call_host(struct worker *worker, const uint64_t *arg)
 		errno = error;
 		return -1;
 	}
-	serve(&host, arg[3] % 256 + 1, arg[7]);
-	end(&host, arg[8] % ENDS);
-	return 0;
+	serve(&host, arg[2] % 256 + 1, arg[6]);
+	end(&host, how);
+	return how;
+}
+
+/**
+ * struct stay - what a worker waits for, and its host's thread tells
+ * @worker: who waits
+ * @arg: of its call
+ * @how: how it ended, or -1
+ * @error: then, an errno
+ * @over: it has ended
+ */
+struct stay {
+	struct worker *worker;
+	const uint64_t *arg;
+	int how;
+	int error;
+	sem_t over;
+};
+
+static void *host_main(void *argument)
+{
+	struct stay *stay = argument;
+	bool later;
+
+	/* The last are those for coverage. */
+	close_range(FIRST_FD_OF_COVER + WORKERS + 1, ~0U, CLOSE_RANGE_UNSHARE);
+	cover_begin(stay->worker);
+	close_range(3, FIRST_FD_OF_COVER - 1, 0);
+	common->seat[stay->worker->number].tid = syscall(SYS_gettid);
+	stay->how = be_host(stay->worker, stay->arg);
+	stay->error = errno;
+	later = stay->how == END_LATER;
+	cover_end(stay->worker);
+	sem_post(&stay->over);
+	/* Its descriptors go with it. */
+	while (later)
+		pause();
+	return NULL;
+}
+
+long call_host(struct worker *worker, const uint64_t *arg)
+{
+	struct stay stay = { .worker = worker, .arg = arg };
+	pthread_t thread;
+	int error;
+
+	sem_init(&stay.over, 0, 0);
+	cover_end(worker);
+	error = pthread_create(&thread, NULL, host_main, &stay);
+	if (!error) {
+		pthread_detach(thread);
+		while (sem_wait(&stay.over))
+			;
+		error = stay.how < 0 ? stay.error : 0;
+	}
+	common->seat[worker->number].tid = syscall(SYS_gettid);
+	cover_begin(worker);
+	errno = error;
+	return error ? -1 : 0;
 }

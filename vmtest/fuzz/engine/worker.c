@@ -110,7 +110,7 @@ static void catch(int number)
 
 static void prepare(unsigned int process)
 {
-	const struct rlimit none = { 0, 0 }, many = { 8192, 8192 };
+	const struct rlimit none = { 0, 0 };
 	int null = open("/dev/null", O_RDWR);
 	unsigned int slot;
 
@@ -120,7 +120,6 @@ static void prepare(unsigned int process)
 	dup2(null, 2);
 	close_range(3, 99, 0);
 	setrlimit(RLIMIT_CORE, &none);
-	setrlimit(RLIMIT_NOFILE, &many);
 	catch(SIGUSR1);
 	catch(SIGUSR2);
 	catch(SIGURG);
