@@ -59,6 +59,12 @@ def load(path: str, *parameters: str) -> None:
         busybox("insmod", path, *parameters)
 
 
+def switch_cpus_on() -> None:
+    """All that the machine has. Raises OSError if one does not come up."""
+    for switch in Path("/sys/devices/system/cpu").glob("cpu[0-9]*/online"):
+        switch.write_text("1")
+
+
 def power_off() -> None:
     """End the guest. What it has written is written: there is no disk to sync."""
     busybox("poweroff", "-f")

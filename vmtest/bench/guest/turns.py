@@ -17,6 +17,7 @@ _SECONDS_TO_WARM_UP = 1
 def take(contest: Contest, answers: Answers) -> None:
     """Entry point: all disks are there at once, and idle when it is not their turn."""
     answers.say(event="begin", what="setting up")
+    system.switch_cpus_on()
     for one in contest.disks.values():
         disk.set_up(one)
         disk.fill(one.node)
