@@ -124,7 +124,7 @@ def meddling_for_good() -> dict[str, object]:
         told = [_told(old), _told(old)]
         one = reader("testdisk", 0)
         request = new.fetch_request()
-        told.append(_told(old, request.answer(bytes(BLOCK))))
+        told.append(_told(old, request.answer(b"\xee" * BLOCK)))
         late = counter("testdisk", "late_answers")
         new.hand_in(_answer(request))
         return {"told": told, "late": late, "intact": one.end() == pattern(0, BLOCK)}
