@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 import pytest
 import zosbd2
+from zosbd2 import WireProtocol
 from zosbd2.abi import NO_FEATURES
 
 from vmtest.kmodule import KernelModule
@@ -64,13 +65,13 @@ def test_questions_are_answered_or_not(python: RemotePython) -> None:
 
 
 @pytest.mark.usefixtures("module")
-def test_a_session_is_opened_or_not(count: Callable[..., None]) -> None:
-    count(scarce.attaching, least=4)
+def test_a_server_attaches_or_not(count: Callable[..., None], protocol: WireProtocol) -> None:
+    count(scarce.attaching, protocol, least=4)
 
 
 @pytest.mark.usefixtures("module")
-def test_a_session_takes_over_or_not(count: Callable[..., None]) -> None:
-    count(scarce.taking_over, least=4)
+def test_a_server_takes_over_or_not(count: Callable[..., None], protocol: WireProtocol) -> None:
+    count(scarce.taking_over, protocol, least=4)
 
 
 @pytest.mark.usefixtures("module")

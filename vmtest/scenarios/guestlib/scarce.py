@@ -14,7 +14,7 @@ from pathlib import Path
 from random import Random
 
 import zosbd2
-from zosbd2 import Feature
+from zosbd2 import Feature, WireProtocol
 from zosbd2.abi import NO_FEATURES, Operation
 
 from .allocations import CLEAN, Injector, armed, each
@@ -120,24 +120,26 @@ def asking() -> dict[str, Ended]:
     return ended
 
 
-def attaching() -> Ended:
-    """A session on a device that nobody serves."""
-    with lasting() as disk:
+def attaching(protocol: WireProtocol) -> Ended:
+    """A session or a channel of a device that nobody serves."""
+    with lasting(protocol) as disk:
         return _sessions(disk, take_over=False)
 
 
-def taking_over() -> Ended:
-    """A session that takes a device over from a living server; each retires the one before."""
-    with lasting() as disk:
+def taking_over(protocol: WireProtocol) -> Ended:
+    """One that takes a device over from a living server; each retires the one before."""
+    with lasting(protocol) as disk:
         disk.start()
         return _sessions(disk, take_over=True)
 
 
 def _sessions(disk: LastingDisk, *, take_over: bool) -> Ended:
-    sessions: list[zosbd2.Session] = []
+    sessions: list[zosbd2.Session | zosbd2.Channel] = []
+    control = disk.control
+    attach = control.attach_queue if disk.protocol == "ring" else control.attach
 
     def do() -> None:
-        sessions.append(disk.control.attach(disk.handle, take_over=take_over))
+        sessions.append(attach(disk.handle, take_over=take_over))
 
     def check(_error: OSError | None) -> None:
         while sessions:
