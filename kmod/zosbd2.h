@@ -65,7 +65,8 @@ enum zosbd2_dev_state {
  * @errors: requests that failed, for whatever reason
  * @timeouts: requests among them that timed out
  * @queue_waits: how often there was no server thread waiting for what came
- * @late_answers: answers that were dropped: their request had ended
+ * @late_answers: answers that were dropped: their request had ended, or their
+ *	server was gone or taken over from
  * @handed_on: requests that a process had fetched that went away, and that
  *	went back into the queue
  * @queued: requests waiting for a server now
@@ -144,7 +145,8 @@ struct zosbd2_queue {
  * @retired_wait: threads of servers that are being taken over, and who takes over
  * @take_overs: how many take-overs have begun
  * @generation: how many have succeeded, and one
- * @take_over: number of the one under way, 0 if there is none
+ * @take_over: number of the one under way, 0 if there is none; see
+ *	zosbd2_takeover.c
  * @servers: processes that serve, see zosbd2_server.c
  * @servers_lost: how many have served and went away
  * @sessions: the open sessions
@@ -272,8 +274,9 @@ struct zosbd2_tail {
  * @held: under queue->lock: slots that it is the server of
  * @attached: under dev->lock: it may have requests
  * @served: it has made a call
- * @retired_by: under dev->lock: number of the take-over that retired it, so
- *	that it gets no more requests, or 0
+ * @retired_by: under dev->lock, and once others see it under the first queue's
+ *	too: number of the take-over that retired it, so that it gets no more
+ *	requests, or 0
  */
 struct zosbd2_server {
 	struct mmu_notifier notifier;

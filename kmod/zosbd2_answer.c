@@ -95,17 +95,15 @@ blk_status_t zosbd2_status(const struct request *rq, s32 error)
 	}
 }
 
-/*
- * Nobody waits for this server any more.  Without dev->lock: a take-over ends
- * before its successor fetches anything, under queue->lock.
- */
-static bool zosbd2_is_out(const struct zosbd2_device *dev,
+/* Nobody waits for this server any more.  See zosbd2_takeover.c for the lock. */
+static bool zosbd2_is_out(const struct zosbd2_queue *queue,
 			  const struct zosbd2_server *server)
+	__must_hold(&queue->lock)
 {
 	u64 retired_by = READ_ONCE(server->retired_by);
 
 	return !READ_ONCE(server->attached) ||
-	       (retired_by && retired_by != READ_ONCE(dev->take_over));
+	       (retired_by && retired_by != READ_ONCE(queue->dev->take_over));
 }
 
 /**
@@ -152,7 +150,7 @@ int zosbd2_answer(struct zosbd2_queue *queue, struct zosbd2_server *server,
 					   zosbd2_status(rq, tail->error));
 			return 0;
 		}
-		if (!server || zosbd2_is_out(queue->dev, server))
+		if (!server || zosbd2_is_out(queue, server))
 			break;
 		if (!access_ok(data, bytes)) {
 			spin_unlock(&queue->lock);

@@ -36,7 +36,7 @@
  * each queue->lock is taken in turn: whoever had not seen the change has done
  * by then what he was about, and it is found there.  Whether a server is
  * attached changes under both: who sees that it is not finds its requests
- * dealt with.
+ * dealt with.  So do take_over and retired_by, with the first queue's lock.
  *
  * The last reference may be dropped in an SRCU callback, with bottom halves
  * off: freeing a device does not sleep.

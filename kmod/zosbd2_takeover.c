@@ -9,6 +9,10 @@
  * the successor; if it gives up before, they serve again.  Take-overs have
  * numbers and follow one another: only what the one under way has retired can
  * be made to serve again.
+ *
+ * Where all servers stand changes at once, under dev->lock and the lock of the
+ * first queue, which is the one of all classic servers: they may answer what
+ * others have fetched, and that lock decides whether that comes before the end.
  */
 #include <linux/jiffies.h>
 #include <linux/sched/signal.h>
@@ -28,6 +32,7 @@ static bool zosbd2_retire(struct zosbd2_device *dev,
 		spin_unlock(&dev->lock);
 		return false;
 	}
+	spin_lock(&dev->queues->lock);
 	WRITE_ONCE(dev->take_over, ++dev->take_overs);
 	list_for_each_entry(server, &dev->servers, node) {
 		/* Another one, which it had to wait for, may have retired it. */
@@ -36,6 +41,7 @@ static bool zosbd2_retire(struct zosbd2_device *dev,
 		else if (!server->retired_by)
 			WRITE_ONCE(server->retired_by, dev->take_over);
 	}
+	spin_unlock(&dev->queues->lock);
 	list_for_each_entry(session, &dev->sessions, node)
 		if (!session->retired_by)
 			session->retired_by = dev->take_over;
@@ -46,59 +52,31 @@ static bool zosbd2_retire(struct zosbd2_device *dev,
 	return true;
 }
 
-/* Let those serve again that the take-over under way has retired. */
-static void zosbd2_unretire(struct zosbd2_device *dev)
+/* Let those serve again that the take-over under way has retired, and end it. */
+static void zosbd2_give_up(struct zosbd2_device *dev)
 {
 	struct zosbd2_session *session;
 	struct zosbd2_server *server;
 
 	spin_lock(&dev->lock);
+	spin_lock(&dev->queues->lock);
 	list_for_each_entry(server, &dev->servers, node)
 		if (server->retired_by == dev->take_over)
 			WRITE_ONCE(server->retired_by, 0);
 	list_for_each_entry(session, &dev->sessions, node)
 		if (session->retired_by == dev->take_over)
 			session->retired_by = 0;
-	spin_unlock(&dev->lock);
-}
-
-static void zosbd2_end_take_over(struct zosbd2_device *dev,
-				 struct zosbd2_session *winner)
-{
-	spin_lock(&dev->lock);
-	if (winner)
-		winner->generation = ++dev->generation;
 	WRITE_ONCE(dev->take_over, 0);
+	spin_unlock(&dev->queues->lock);
 	spin_unlock(&dev->lock);
-	/* Who polls a channel is to look too. */
-	zosbd2_queues_wake_all(dev);
-}
-
-/*
- * A classic server may have closed the block device while one of its threads
- * copies: then it is not among the servers any more.
- */
-static bool zosbd2_retired_is_copying(struct zosbd2_queue *queue)
-{
-	struct zosbd2_slot *slot;
-	bool copying = false;
-	unsigned int i;
-
-	spin_lock(&queue->lock);
-	for (i = 0; i < queue->dev->queue_depth && !copying; i++) {
-		slot = &queue->slots[i];
-		copying = slot->server && READ_ONCE(slot->server->retired_by);
-	}
-	spin_unlock(&queue->lock);
-	return copying;
 }
 
 static bool zosbd2_retired_are_idle(struct zosbd2_device *dev)
+	__must_hold(&dev->lock)
 {
 	struct zosbd2_server *server;
-	bool idle = true;
+	bool idle;
 
-	spin_lock(&dev->lock);
 	list_for_each_entry(server, &dev->servers, node) {
 		if (!server->retired_by)
 			continue;
@@ -107,10 +85,48 @@ static bool zosbd2_retired_are_idle(struct zosbd2_device *dev)
 		idle = !server->held;
 		spin_unlock(&server->queue->lock);
 		if (!idle)
-			break;
+			return false;
+	}
+	return true;
+}
+
+/*
+ * A classic server may get a request while it copies data that another one has
+ * asked for, and may even have closed the block device meanwhile: then it is not
+ * among the servers any more.
+ */
+static bool zosbd2_retired_have_nothing(struct zosbd2_queue *queue)
+	__must_hold(&queue->lock)
+{
+	const struct zosbd2_slot *slot;
+	unsigned int i;
+
+	for (i = 0; i < queue->dev->queue_depth; i++) {
+		slot = &queue->slots[i];
+		if (slot->server && READ_ONCE(slot->server->retired_by))
+			return false;
+	}
+	return true;
+}
+
+/* End the take-over with success, if nothing is with those it has retired. */
+static bool zosbd2_succeed(struct zosbd2_device *dev,
+			   struct zosbd2_session *successor)
+{
+	bool over = false;
+
+	spin_lock(&dev->lock);
+	if (zosbd2_retired_are_idle(dev)) {
+		spin_lock(&dev->queues->lock);
+		over = zosbd2_retired_have_nothing(dev->queues);
+		if (over) {
+			successor->generation = ++dev->generation;
+			WRITE_ONCE(dev->take_over, 0);
+		}
+		spin_unlock(&dev->queues->lock);
 	}
 	spin_unlock(&dev->lock);
-	return idle && !zosbd2_retired_is_copying(dev->queues);
+	return over;
 }
 
 /**
@@ -156,11 +172,12 @@ int zosbd2_servers_retire(struct zosbd2_device *dev,
 						msecs_to_jiffies(timeout_ms));
 	if (left > 0) {
 		left = wait_event_interruptible_timeout(dev->retired_wait,
-							zosbd2_retired_are_idle(dev),
+							zosbd2_succeed(dev, successor),
 							left);
 		if (left <= 0)
-			zosbd2_unretire(dev);
-		zosbd2_end_take_over(dev, left > 0 ? successor : NULL);
+			zosbd2_give_up(dev);
+		/* Who polls a channel is to look too. */
+		zosbd2_queues_wake_all(dev);
 	}
 	if (left <= 0)
 		return left ? -EINTR : -ETIMEDOUT;
