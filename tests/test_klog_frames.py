@@ -151,8 +151,24 @@ def test_stacks_of_a_dependency_chain_are_not_the_guilty_one() -> None:
 
 @pytest.mark.parametrize(
     "name",
+    ["__arch_copy_from_user", "__arch_clear_user", "__asm_copy_to_user", "__copy_user_nocache",
+     "fallback_scalar_usercopy", "clear_user_highpage", "mmiocpy", "mmioset", "bcmp",
+     "strncasecmp", "sized_strscpy", "strchrnul", "kstrndup", "vmemdup_user", "string",
+     "widen_string", "pointer", "netdev_warn", "__dev_printk", "console_unlock", "_find_last_bit",
+     "stack_depot_save_flags", "set_track_prepare", "osq_lock", "owner_on_cpu", "__down",
+     "hlock_class", "vma_alloc_folio_noprof", "get_zeroed_page_noprof", "__alloc_percpu_gfp",
+     "kzfree", "handle_page_fault", "do_el1_undef", "early_brk64", "__bad_stack",
+     "handle_exception", "do_double_fault", "report_cfi_failure"],
+)  # fmt: skip
+def test_helper_is_not_guilty(name: str) -> None:
+    assert innermost([Frame(name, 1), Frame("caller", 1)]) == Frame("caller", 1)
+
+
+@pytest.mark.parametrize(
+    "name",
     ["strp_data_ready", "stream_open", "atomic_open", "get_user_pages", "die_badly",
-     "copy_page_from_iter_atomic", "kfree_skb", "vfree", "rb_erase", "__flush_work"],
+     "copy_page_from_iter_atomic", "kfree_skb", "vfree", "rb_erase", "__flush_work",
+     "string_get_size", "set_track_name", "__downgrade", "bad_stack_of_cards"],
 )  # fmt: skip
 def test_name_that_only_begins_like_a_helpers_is_guilty(name: str) -> None:
     assert innermost([Frame("memcpy", 1), Frame(name, 1), Frame("caller", 1)]) == Frame(name, 1)
