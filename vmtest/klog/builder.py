@@ -50,6 +50,7 @@ _MODULE_SPACE = (
     range(0xFFFFFFFFA0000000, 0xFFFFFFFFFF600000),  # x86-64
     range(0xFFFF800000000000, 0xFFFF800100000000),  # arm64
 )
+_GRACE_PERIOD = re.compile(r"synchronize_(?:s?rcu|net)")
 # "CPU: 0 PID: 12 Comm:", "WARNING: CPU: 0 PID: 12 at", "by task x/12", "CPU#0: x/12".
 _OWNER = re.compile(r".*?(?:\bPID: |\bby task \S{0,40}/|, CPU#\d+: \S{0,40}/)(?P<pid>\d+)\b")
 # So many lines in a row that do not look like a report's end it.
@@ -292,6 +293,9 @@ class Builder:
             return [frame for frame in self._primary if frame.pc][:1]
         if source is Source.STACK:
             return [frame for frame in self._primary if not frame.pc]
+        if source is Source.GRACE_PERIOD:
+            waits = [frame for frame in self._primary if _GRACE_PERIOD.match(frame.symbol)]
+            return [Frame("synchronize_rcu") for frame in waits if not frame.unreliable]
         return []
 
     def _pair(self) -> str | None:
@@ -324,7 +328,7 @@ def owner(text: str) -> str | None:
 def _innocence(family: Family, source: Source) -> Callable[[str], bool]:
     """What tells the functions that are not to be named, among those found in `source`."""
     skip = family.skip
-    if source is Source.NAMED:
+    if source in (Source.NAMED, Source.GRACE_PERIOD):
         return lambda _: False
     if source is Source.LOCK_AT:
         return is_lock_primitive

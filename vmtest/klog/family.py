@@ -36,6 +36,9 @@ class Source(Enum):
     PC = auto()
     #: The first stack after the header, helpers skipped.
     STACK = auto()
+    #: synchronize_rcu() and its like on that stack, under one name: the whole kernel waits for a
+    #: grace period that does not end.
+    GRACE_PERIOD = auto()
     #: Lockdep's "..., at: f+0x1/0x2" of the lock being taken or released.
     LOCK_AT = auto()
     #: Where the CPU entered the work it does not finish: the outermost function of a module, else

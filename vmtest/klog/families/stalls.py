@@ -6,7 +6,7 @@ from __future__ import annotations
 from vmtest.klog.family import Role, Source, row
 from vmtest.klog.report import Kind
 
-_STACK, _ENTRY = Source.STACK, Source.ENTRY
+_STACK, _ENTRY, _GRACE_PERIOD = Source.STACK, Source.ENTRY, Source.GRACE_PERIOD
 _STALL = "INFO: rcu detected stall in {func}"
 # Whoever waits is guilty, not what it waits with.
 _WAITING = (
@@ -56,6 +56,7 @@ STALLS = (
         Kind.HUNG_TASK,
         r"INFO: task \S.{0,40}:\d+ (?:<\w+> )?blocked (?:in I/O wait )?for more",
         "INFO: task hung in {func}",
+        _GRACE_PERIOD,
         _STACK,
         skip=_WAITING,
     ),
