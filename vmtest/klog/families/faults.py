@@ -16,7 +16,7 @@ FAULTS = (
     # Kernel stacks that ran out.
     row(
         Kind.STACK_OVERFLOW,
-        r"BUG: (?:\w+ )?stack guard page was hit",
+        r"BUG: (?:#?\w+ )?stack guard page was hit",
         "BUG: stack guard page was hit in {func}",
         rank=60,
     ),
@@ -129,7 +129,7 @@ FAULTS = (
         "bad page table in {func}",
         role=_F,
     ),
-    row(Kind.OOPS, _OOPS + r"divide error: .*\[#\d+\]", "divide error in {func}", role=_F),
+    row(Kind.OOPS, _OOPS + r"divide[ _]error: .*\[#\d+\]", "divide error in {func}", role=_F),
     row(Kind.OOPS, _OOPS + r"invalid opcode: .*\[#\d+\]", "invalid opcode in {func}", role=_F),
     row(Kind.OOPS, _OOPS + r"int3: .*\[#\d+\]", "int3 in {func}", role=_F),
     row(Kind.OOPS, _OOPS + r"double fault: .*\[#\d+\]", "double fault in {func}", role=_F),
@@ -150,7 +150,12 @@ FAULTS = (
         role=_F,
     ),
     row(Kind.BUG, r"Internal error: Oops - BUG", "kernel BUG in {func}", role=_F),
-    row(Kind.OOPS, r"Internal error: ", "Internal error in {func}", role=_F),
+    row(
+        Kind.OOPS,
+        r"Internal error: .*(?:\[#\d+\]|: [0-9a-f]{8,16}\b)",
+        "Internal error in {func}",
+        role=_F,
+    ),
     row(
         Kind.OOPS,
         r"Alignment trap: not handling instruction",
@@ -177,7 +182,7 @@ FAULTS = (
         role=_F,
     ),
     row(Kind.OOPS, r"Bad mode in .* handler detected", "Bad mode in {func}"),
-    row(Kind.HARDWARE, r"SError Interrupt on CPU\d+", "SError in {func}"),
+    row(Kind.HARDWARE, r"SError Interrupt on CPU\d+", "SError in {func}", rank=40),
     row(Kind.OOPS, r"PANIC: early exception \S+", "PANIC: early exception", rank=60),
     row(Kind.OOPS, r"Oops\b.*\[#\d+\]|Oops: [0-9a-f]{4}\b", "Oops in {func}", role=_F),
 )

@@ -134,7 +134,7 @@ LOCKING = (
     row(
         Kind.LOCK_DEBUG,
         r"BUG: (?P<lock>spinlock|rwlock|rwlock-\w+|write-lock|read-lock)"
-        r" (?P<what>[a-z][a-z /]+?)(?:,| on CPU)",
+        r" (?P<what>[a-z][A-Za-z /]+?)(?:,| on CPU)",
         "BUG: {lock} {what} in {func}",
         _STACK,
     ),

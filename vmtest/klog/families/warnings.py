@@ -11,7 +11,7 @@ _PC, _STACK, _NAMED = Source.PC, Source.STACK, Source.NAMED
 # "WARNING: CPU: 0 PID: 1 at file.c:1 f+0x1/0x2 [mod]", and from 6.18 on
 # "WARNING: [condition] file.c:1 at f+0x1/0x2 [mod], CPU#0: comm/1".
 _AT = r"WARNING: (?:(?:CPU: \d+ PID: \d+ )?at |(?:\[.*\] )?(?=\S+:\d+ at \S.*CPU#\d+))"
-_WHERE = r"\S+(?::\d+)?(?: at)? "
+_WHERE = r"\S+(?::\d+)?(?: at)? (?!at )"
 _LINE = r":\d+(?: at)? "
 _ALLOCATORS = r"alloc|slab|kmem|memdup|str.?dup"
 
