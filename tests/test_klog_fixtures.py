@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from vmtest.klog import Kind, LogParser, Report, parse
+from vmtest.klog import Kind, LogParser, Report, distinct, parse
 
 DIRECTORY = Path(__file__).parent / "fixtures" / "klog"
 
@@ -116,6 +116,12 @@ def test_other_console_text_between_the_lines_changes_nothing(fixture: Fixture) 
     noise = "WARNING: running as root\nroot@guest:~# ls\n[  OK  ] Started a service.\nBUG reports\n"
     noisy = noise + fixture.log.replace("\n", "\n" + noise)
     assert titles(parse(noisy)) == list(fixture.expected)
+
+
+@every_fixture
+def test_two_consoles_on_one_terminal_change_nothing(fixture: Fixture) -> None:
+    twice = "".join(f"{line}\n{line}\n" for line in fixture.log.splitlines())
+    assert titles(distinct(parse(twice))) == titles(distinct(parse(fixture.log)))
 
 
 @every_fixture

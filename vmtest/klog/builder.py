@@ -119,10 +119,12 @@ class Builder:
         told = bool(self._family and self._family.detail)
         return self.phase is Phase.HEADER and (told or self.owner is not None)
 
-    def continues_with(self, family: Family) -> bool:
-        """Whether a header of `family` belongs to this report."""
+    def continues_with(self, family: Family, line: Line) -> bool:
+        """Whether `line`, a header of `family`, belongs to this report."""
         if family.role is Role.PANIC_AFTER:
             return True
+        if line.text == self.lines[-1].text:
+            return True  # two consoles print on one terminal
         if family.role is Role.FOLLOW:
             return self.phase is Phase.HEADER or family.kind is self.kind in _FOLLOWED_LATE
         if self._inlined and self.phase is Phase.HEADER and family.kind is self.kind:

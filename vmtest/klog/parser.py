@@ -199,7 +199,7 @@ class LogParser:
         if builder is None and family.role is Role.PANIC_AFTER:
             # Another context panics because of a report: the newest one that is open.
             builder = self._just_now()
-        if builder is not None and builder.continues_with(family):
+        if builder is not None and builder.continues_with(family, line):
             builder.header(line, family, match)
             return
         if builder is not None:
