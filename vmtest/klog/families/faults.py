@@ -133,6 +133,12 @@ FAULTS = (
     row(Kind.OOPS, _OOPS + r"invalid opcode: .*\[#\d+\]", "invalid opcode in {func}", role=_F),
     row(Kind.OOPS, _OOPS + r"int3: .*\[#\d+\]", "int3 in {func}", role=_F),
     row(Kind.OOPS, _OOPS + r"double fault: .*\[#\d+\]", "double fault in {func}", role=_F),
+    # Nothing need follow: the guest asks its hypervisor to end it.
+    row(
+        Kind.OOPS,
+        r"(?:SEV: )?PANIC: Unhandled #VC exception in kernel mode",
+        "PANIC: unhandled #VC exception in {func}",
+    ),
     row(Kind.OOPS, r"(?:traps: )?PANIC: double fault", "PANIC: double fault in {func}", rank=60),
     row(
         Kind.OOPS,
@@ -140,6 +146,13 @@ FAULTS = (
         r"|overflow|coprocessor segment overrun|virtualization exception|debug"
         r"|split lock|SIMD exception|x87 FPU exception|bad \w+ trap): .*\[#\d+\]",
         "{what} fault in {func}",
+        role=_F,
+    ),
+    row(
+        Kind.OOPS,
+        _OOPS + r"(?P<what>fpu exception|simd exception|iret exception|VE fault"
+        r"|unexpected #NM exception): .*\[#\d+\]",
+        "{what} in {func}",
         role=_F,
     ),
     # arm64 and the rest of the world. "Internal error: Oops - BUG: 00000000f2000800 [#1] SMP".

@@ -154,6 +154,11 @@ LOCKING = (
     ),
     row(
         Kind.ATOMIC_SLEEP,
+        r"BUG: (?P<what>assuming (?:atomic|non migratable) context at \S+)",
+        "BUG: {what}",
+    ),
+    row(
+        Kind.ATOMIC_SLEEP,
         r"BUG: scheduling while atomic",
         "BUG: scheduling while atomic in {func}",
         _STACK,
