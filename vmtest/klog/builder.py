@@ -51,8 +51,12 @@ _MODULE_SPACE = (
     range(0xFFFF800000000000, 0xFFFF800100000000),  # arm64
 )
 _GRACE_PERIOD = re.compile(r"synchronize_(?:s?rcu|net)")
-# "CPU: 0 PID: 12 Comm:", "WARNING: CPU: 0 PID: 12 at", "by task x/12", "CPU#0: x/12".
-_OWNER = re.compile(r".*?(?:\bPID: |\bby task \S{0,40}/|, CPU#\d+: \S{0,40}/)(?P<pid>\d+)\b")
+# "CPU: 0 PID: 12 Comm:", "WARNING: CPU: 0 PID: 12 at", "by task x/12", "CPU#0: x/12",
+# "stuck for 22s! [x:12]".
+_OWNER = re.compile(
+    r".*?(?:\bPID: |\bby task \S{0,40}/|, CPU#\d+: \S{0,40}/|stuck for \d+s! \[.{0,40}:)"
+    r"(?P<pid>\d+)\b"
+)
 # So many lines in a row that do not look like a report's end it.
 _DOUBT = {Phase.HEADER: 24, Phase.BODY: 10, Phase.ENDED: 5}
 # No report is longer; what goes on for more is another one's trouble ("Showing all locks").
