@@ -116,6 +116,12 @@ def test_lost_messages_make_a_report_truncated() -> None:
     assert report.truncated
 
 
+@pytest.mark.parametrize("prompt", ["root@guest:~# ", "guest login: "])
+def test_headline_behind_a_prompt_is_seen(prompt: str) -> None:
+    [report] = parse(f"{prompt}kernel BUG at fs/block.c:33!\nRIP: 0010:split_block+0x1ad/0x1f0\n")
+    assert report.title == "kernel BUG in split_block"
+
+
 def test_header_alone_makes_a_report_truncated() -> None:
     [report] = parse("[ 1.000000] BUG: kernel NULL pointer dereference, address: 00000008\n")
     assert report.title == "BUG: unable to handle kernel NULL pointer dereference"
