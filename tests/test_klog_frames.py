@@ -158,7 +158,8 @@ def test_stacks_of_a_dependency_chain_are_not_the_guilty_one() -> None:
      "stack_depot_save_flags", "set_track_prepare", "osq_lock", "owner_on_cpu", "__down",
      "hlock_class", "vma_alloc_folio_noprof", "get_zeroed_page_noprof", "__alloc_percpu_gfp",
      "kzfree", "handle_page_fault", "do_el1_undef", "early_brk64", "__bad_stack",
-     "handle_exception", "do_double_fault", "report_cfi_failure"],
+     "handle_exception", "do_double_fault", "report_cfi_failure", "srso_alias_return_thunk",
+     "perf_trace_lock_acquire"],
 )  # fmt: skip
 def test_helper_is_not_guilty(name: str) -> None:
     assert innermost([Frame(name, 1), Frame("caller", 1)]) == Frame("caller", 1)

@@ -56,7 +56,8 @@ _HELPERS = _names(
     r" _*usercopy\w* check_(heap_object|page_span|object_size|copy_size|stack_object)"
     r" ref_tracker_\w+ __check_(heap_object|object_size) __stack_chk_fail skb_(over_|under_)?panic"
     r" skb_(put|push) bad_page\w*"
-    r" __cfi_\w+ __pfx_\w+ __x86_(indirect|return)\w* __pi_\w+ __efi_\w+"
+    r" __cfi_\w+ __pfx_\w+ __x86_(indirect|return)\w* srso_\w+ retbleed_\w+"
+    r" perf_trace_\w+ __pi_\w+ __efi_\w+"
     r" cfi_(slowpath|check|fail)\w* (report|handle)_cfi_failure",
     # Lockdep, locks, sleeping.
     r"lockdep\w* _*lock_(acquire|release|acquired|contended|is_held|downgrade)\w*"
