@@ -16,26 +16,13 @@ BOOT = (
     ),
     row(
         Kind.BOOT_FAILURE,
-        r"(?P<what>Failed to execute /\S+) \(error -\d+\)",
-        "{what}",
-        role=Role.ANNOUNCE,
-        rank=30,
-    ),
-    row(
-        Kind.BOOT_FAILURE,
-        r"Initramfs unpacking failed: (?P<what>.*)",
-        "initramfs unpacking failed: {what}",
-        single=True,
-    ),
-    row(
-        Kind.BOOT_FAILURE,
         r"ALERT!\s+.* does not exist\.\s+Dropping to a shell",
         "root device does not exist",
         single=True,
     ),
     row(
         Kind.BOOT_FAILURE,
-        r"Gave up waiting for (?:root|suspend/resume)(?: file system)? device",
+        r"Gave up waiting for root(?: file system)? device",
         "gave up waiting for the root device",
         role=Role.ANNOUNCE,
         rank=30,
@@ -72,7 +59,7 @@ BOOT = (
     ),
     row(
         Kind.BOOT_FAILURE,
-        r"No bootable device|Boot failed: not a bootable disk",
+        r"No bootable device",
         "no bootable device",
         single=True,
     ),
@@ -93,7 +80,8 @@ BOOT = (
     row(
         Kind.BOOT_FAILURE,
         r"(?:\S*/)?qemu(?:-system-\w+|-kvm)?: "
-        r"(?!warning:|info:|terminating on signal|uncaught target signal)(?P<what>.*)",
+        r"(?!(?:.*: )?(?:warning|info):|Slirp:|terminating on signal|uncaught target signal)"
+        r"(?P<what>.*)",
         "QEMU: {what}",
         single=True,
     ),

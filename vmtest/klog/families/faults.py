@@ -197,5 +197,5 @@ FAULTS = (
     row(Kind.OOPS, r"Bad mode in .* handler detected", "Bad mode in {func}"),
     row(Kind.HARDWARE, r"SError Interrupt on CPU\d+", "SError in {func}", rank=40),
     row(Kind.OOPS, r"PANIC: early exception \S+", "PANIC: early exception", rank=60),
-    row(Kind.OOPS, r"Oops\b.*\[#\d+\]|Oops: [0-9a-f]{4}\b", "Oops in {func}", role=_F),
+    row(Kind.OOPS, r"Oops\b.*\[#\d+\]|Oops: 0[0-9a-f]{3}\b", "Oops in {func}", role=_F),
 )

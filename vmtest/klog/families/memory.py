@@ -84,7 +84,16 @@ MEMORY = (
     ),
     row(
         Kind.UBSAN,
-        r"(?:Internal error: |Oops: )?UBSAN: (?P<what>[a-z][\w ,-]+?)(?::|\s*\[#)",
+        r"UBSAN: (?P<what>[a-z][\w ,-]+?) at @F",
+        "UBSAN: {what} in {func}",
+        _HEADER,
+        _STACK,
+        role=Role.ANNOUNCE,
+        rank=70,
+    ),
+    row(
+        Kind.UBSAN,
+        r"(?:Internal error: |Oops: )?UBSAN: (?P<what>[a-z][\w ,-]+?)(?:: [0-9a-f]+)?\s*\[#",
         "UBSAN: {what} in {func}",
     ),
     # Leaks.
@@ -135,7 +144,7 @@ MEMORY = (
     ),
     row(
         Kind.DEBUG_OBJECTS,
-        r"ODEBUG: (?P<what>\w+) ",
+        r"ODEBUG: .*\(active state \d+\) object",
         "WARNING: ODEBUG bug in {func}",
         _STACK,
         skip=OF_DEBUG_OBJECTS,

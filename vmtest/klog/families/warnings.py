@@ -10,7 +10,7 @@ from vmtest.klog.report import Kind
 _PC, _STACK, _NAMED = Source.PC, Source.STACK, Source.NAMED
 # "WARNING: CPU: 0 PID: 1 at file.c:1 f+0x1/0x2 [mod]", and from 6.18 on
 # "WARNING: [condition] file.c:1 at f+0x1/0x2 [mod], CPU#0: comm/1".
-_AT = r"WARNING: (?:(?:CPU: \d+ PID: \d+ )?at |(?:\[.*\] )?(?=\S+:\d+ at \S.*CPU#\d+))"
+_AT = r"WARNING: (?:CPU: \d+ PID: \d+ at |at (?=\S+:\d+ )|(?:\[.*\] )?(?=\S+:\d+ at \S.*CPU#\d+))"
 _WHERE = r"\S+(?::\d+)?(?: at)? (?!at )"
 _LINE = r":\d+(?: at)? "
 _ALLOCATORS = r"alloc|slab|kmem|memdup|str.?dup"
@@ -131,13 +131,14 @@ WARNINGS = (
         role=Role.ANNOUNCE,
         rank=70,
     ),
-    # Reports this table does not know yet: below a ruler, or with a stamp, they are the kernel's.
+    # Reports this table does not know yet: with a stamp they are the kernel's.
     row(
         Kind.LOCKDEP,
         r"WARNING: (?P<what>[A-Za-z][\w ,'-]{4,70}?)(?: detected)?!?$",
         "WARNING: {what} in {func}",
         _STACK,
         ruled=True,
+        stamped=True,
     ),
     row(Kind.BUG, r"(?:\w+: )?BUG: (?P<what>\S.*)", "BUG: {what}", stamped=True, rank=40),
 )
