@@ -82,6 +82,7 @@ class Builder:
         self.doubtful: list[Line] = []
         #: The process that the headers name.
         self.owner: str | None = None
+        self._headline: Line | None = None
         self._family: Family | None = None
         self._groups: dict[str, str | None] = {}
         self._roles: set[Role] = set()
@@ -123,12 +124,19 @@ class Builder:
         told = bool(self._family and self._family.detail)
         return self.phase is Phase.HEADER and (told or self.owner is not None)
 
+    @property
+    def _is_warning_so_far(self) -> bool:
+        """Whether nothing follows a WARN()'s headline yet; its message does on 32-bit ARM."""
+        return self.lines[-1] is self._headline and self._headline.text.startswith("WARNING: ")
+
     def continues_with(self, family: Family, line: Line) -> bool:
         """Whether `line`, a header of `family`, belongs to this report."""
         if family.role is Role.PANIC_AFTER:
             return True
         if line.text == self.lines[-1].text:
             return True  # two consoles print on one terminal
+        if family.role is Role.ANNOUNCE and self._is_warning_so_far:
+            return True
         if family.role is Role.FOLLOW:
             return self.phase is Phase.HEADER or family.kind is self.kind in _FOLLOWED_LATE
         if self._inlined and self.phase is Phase.HEADER and family.kind is self.kind:
@@ -150,6 +158,7 @@ class Builder:
         self._roles.add(family.role)
         self._inlined = line.text.endswith(" [inline]")
         self._keep(line)
+        self._headline = line
         self.owner = self.owner or owner(line.text)
         self.stamped = self.stamped or line.stamped
         if "Kernel panic" in line.text:

@@ -18,7 +18,7 @@ def _names(*patterns: str) -> re.Pattern[str]:
 _HELPERS = _names(
     # Reporting.
     r"_*dump_stack(_lvl|_set_arch_desc|_print_info)? show_stack(_\w+)? show_regs.* show_trace.*"
-    r" _*show_trace.* dump_backtrace\w* stack_trace_\w+ save_stack\w*"
+    r" _*show_trace.* (dump|unwind)_backtrace\w* stack_trace_\w+ save_stack\w*"
     r" print_\w+ _*printk\w* _printk vprintk\w* v?s?c?n?printf devkmsg_emit _*dump_page\w*"
     r" string(_nocheck)? (hex|widen)_string pointer console_(unlock|flush_all)"
     r" .*(report|dump)_bug_report.* \w*panic\w* make_task_dead oops_\w+ die"
