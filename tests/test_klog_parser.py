@@ -37,6 +37,7 @@ def fixture(name: str) -> str:
         ("[   12.000000] Rebooting in 1 seconds..", DeathReason.REBOOT),
         ("[   12.000000] reboot: Restarting system", DeathReason.REBOOT),
         ("[   12.000000] sysrq: Resetting", DeathReason.REBOOT),
+        ("[   12.000000] kexec_core: Starting new kernel", DeathReason.REBOOT),
         ("[   12.000000] reboot: Power down", DeathReason.POWER_OFF),
         ("[   12.000000] reboot: System halted", DeathReason.HALT),
         (" -- System halted", DeathReason.HALT),
@@ -196,6 +197,11 @@ def test_firmware_before_the_first_kernel_is_no_reboot() -> None:
 def test_reboot_after_a_panic_is_the_panics_doing() -> None:
     log = "[   20.000000] Kernel panic - not syncing: x\n[    0.000000] Linux version 6.12.0\n"
     assert [report.title for report in parse(log)] == ["kernel panic: x"]
+
+
+def test_reboot_that_was_ordered_is_no_report() -> None:
+    order = "[   20.000000] kexec_core: Starting new kernel\n"
+    assert parse(order + "[    0.000000] Linux version 6.12.0\n") == []
 
 
 def test_boot_after_a_reset_is_one_report() -> None:
