@@ -63,7 +63,7 @@ def killed_repeatedly(
 
     At the end the device is destroyed, without force, and the last server must end well.
     """
-    command = [list(servers.first), list(servers.again), kills, seed]
+    command = [NAME, list(servers.first), list(servers.again), kills, seed]
     with python.start(storm.kill_repeatedly, *command) as process, _ending(guest, process):
         yield process
         process.wait_for("killed", 120)

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 
+from .disks import counter, wait_until
 from .patience import stretched
 
 #: Seconds that a server may take until it is ready.
@@ -22,14 +23,17 @@ _EARLY = 0.25
 _STOPPED = 0.2
 
 
-def kill_repeatedly(first: list[str], next_: list[str], kills: int, seed: int) -> None:
+def kill_repeatedly(name: str, first: list[str], next_: list[str], kills: int, seed: int) -> None:
     """Run ``first``; kill it and run ``next_``, ``kills`` times; leave the last one alone.
 
-    A server says "ready" in its first line. Prints "ready" when the first one is, "killed" when all
-    kills are done, and "ended STATUS" when the last server has ended.
+    They serve the device ``name``. The kills begin when something has been written to it: where all
+    is slow, they would be over before. A server says "ready" in its first line. Prints "ready" when
+    the first one is, "killed" when all kills are done, and "ended STATUS" when the last server has
+    ended.
     """
     rng = random.Random(seed)
     server = _first(first)
+    wait_until("something is written", lambda: counter(name, "write_bytes"))
     for left in reversed(range(kills)):
         time.sleep(rng.uniform(0, 0.15))  # the moment is what is random here
         if rng.random() < _STOPPED:
