@@ -68,7 +68,8 @@ def test_a_missing_reference_is_found_minimised_and_replayed(
 
         calls = length(parse(whole))
         # How long that takes depends on the machine's load; it stops when it is short.
-        short = bench.minimise(whole, turns=10, seconds=300, enough=calls // 4)
+        seconds = 300 * config.kernel.slowness
+        short = bench.minimise(whole, turns=10, seconds=seconds, enough=calls // 4)
 
         assert short is not None, "it did not fail again"
         assert len(short) == 1

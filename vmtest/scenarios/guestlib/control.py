@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import TypedDict
@@ -51,6 +52,17 @@ def create(
     return {"outcome": ended, "error": error, "handle": handle}
 
 
+@contextlib.contextmanager
+def _emptied() -> Iterator[zosbd2.Control]:
+    """No device is left at the end: one that udev looks into would keep the module."""
+    with zosbd2.Control() as control:
+        try:
+            yield control
+        finally:
+            for handle in control.handles():
+                control.destroy(handle, force=True)
+
+
 def creates(arguments: list[dict[str, object]]) -> list[Attempt]:
     """Try each create by itself; a device that came about is destroyed again."""
     attempts = []
@@ -77,8 +89,10 @@ def segments_of_devices(wanted: list[int]) -> list[int]:
 
 def status_of_device(name: str, size: int, timeout_seconds: int) -> dict[str, object]:
     """Create a device and describe it."""
-    with zosbd2.Control() as control:
-        handle = control.create(name, size, timeout_seconds=timeout_seconds)
+    with (
+        zosbd2.Control() as control,
+        created(control, name, size, timeout_seconds=timeout_seconds) as handle,
+    ):
         status = control.status(handle)
         assert status.handle == handle
         assert abi.BLOCK_SIZE * int(Path(f"/sys/block/{name}/size").read_text()) == size * 8
@@ -87,7 +101,7 @@ def status_of_device(name: str, size: int, timeout_seconds: int) -> dict[str, ob
 
 def create_twice() -> list[Attempt]:
     """Two devices of one name."""
-    with zosbd2.Control() as control:
+    with _emptied() as control:
         first, second = create(control), create(control)
         assert control.handles() == [first["handle"]]
         return [first, second]
@@ -112,7 +126,7 @@ def create_over_nodes(names: list[str]) -> list[str]:
 
 def handles_in_turn() -> list[list[int]]:
     """The handles of three devices, then of two after the middle one went."""
-    with zosbd2.Control() as control:
+    with _emptied() as control:
         first = [control.create(f"disk{number}", 4 * MIB) for number in range(3)]
         control.destroy(first[1], force=True)
         second = [control.create(f"disk{number}", 4 * MIB) for number in (1, 3)]
