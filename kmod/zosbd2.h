@@ -307,7 +307,7 @@ struct zosbd2_server {
  * @tgid: the process that opened it
  * @is_channel: constant, it is a part of struct zosbd2_channel
  * @used: under dev->lock: a process has served through it
- * @retired_by: under dev->lock: as in struct zosbd2_server
+ * @retired_by: under dev->lock: what that of its servers will be
  */
 struct zosbd2_session {
 	void (*free)(struct zosbd2_session *session);

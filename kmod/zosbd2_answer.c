@@ -115,9 +115,9 @@ static bool zosbd2_is_out(const struct zosbd2_queue *queue,
  * @data: what is behind that
  *
  * An operation id that names no request that is with a server is no error: the
- * answer came late, or a second time.  So did the data of a read that comes
- * from a server that has been detached or is retired for good: while that is
- * copied the request is the server's, and nobody would take it away from it.
+ * answer came late, or a second time.  So did any answer of a server that has
+ * been detached or is retired for good: it has no request any more, and nobody
+ * would take one away from it that it got by copying the data of a read.
  *
  * Return: 0; -EINVAL, -EFAULT or -EINTR, and then the request stays with its
  * server.
@@ -133,7 +133,7 @@ int zosbd2_answer(struct zosbd2_queue *queue, struct zosbd2_server *server,
 	for (;;) {
 		spin_lock(&queue->lock);
 		slot = zosbd2_find_fetched(queue, tail->operation_id);
-		if (!slot)
+		if (!slot || !server || zosbd2_is_out(queue, server))
 			break;
 		rq = slot->rq;
 		bytes = blk_rq_bytes(rq);
@@ -150,8 +150,6 @@ int zosbd2_answer(struct zosbd2_queue *queue, struct zosbd2_server *server,
 					   zosbd2_status(rq, tail->error));
 			return 0;
 		}
-		if (!server || zosbd2_is_out(queue, server))
-			break;
 		if (!access_ok(data, bytes)) {
 			spin_unlock(&queue->lock);
 			return -EFAULT;

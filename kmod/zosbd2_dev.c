@@ -36,7 +36,8 @@
  * each queue->lock is taken in turn: whoever had not seen the change has done
  * by then what he was about, and it is found there.  Whether a server is
  * attached changes under both: who sees that it is not finds its requests
- * dealt with.  So do take_over and retired_by, with the first queue's lock.
+ * dealt with.  take_over and retired_by change under dev->lock and the lock of
+ * the first queue, see zosbd2_takeover.c.
  *
  * The last reference may be dropped in an SRCU callback, with bottom halves
  * off: freeing a device does not sleep.

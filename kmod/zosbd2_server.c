@@ -341,6 +341,9 @@ int zosbd2_server_attach(struct zosbd2_device *dev,
 		if (session) {
 			session->used = true;
 			server->retired_by = session->retired_by;
+		} else {
+			/* Who takes over has a session. */
+			server->retired_by = dev->take_over;
 		}
 		if (!server->retired_by)
 			WRITE_ONCE(dev->lost, false);

@@ -91,6 +91,10 @@ static int zosbd2_session_admit(struct zosbd2_session *session)
 		/* It is one of those that are being taken over from. */
 		if (session->generation && !session->retired_by)
 			session->retired_by = dev->take_over;
+		/* A take-over that is over was from those before it. */
+		if (!session->generation &&
+		    session->retired_by != dev->take_over)
+			session->retired_by = 0;
 		session->generation = dev->generation;
 		if (!session->retired_by)
 			WRITE_ONCE(dev->lost, false);

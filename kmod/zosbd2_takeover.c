@@ -142,7 +142,7 @@ enum zosbd2_retirement zosbd2_retirement(const struct zosbd2_server *server,
 	struct zosbd2_device *dev = server->dev;
 	u64 under_way;
 
-	/* Both at once: one that is given up makes it serve, and then ends. */
+	/* Both at once: one that is given up makes it serve. */
 	spin_lock(&dev->lock);
 	*number = server->retired_by;
 	under_way = dev->take_over;
