@@ -29,7 +29,7 @@ from vmtest.guest import Guest
 from vmtest.images import TOP
 from vmtest.kernels import Kernel
 
-#: Why lines of the module are not executed: tables of files, code = "reason".
+#: Why lines of the module are not executed: tables of functions, code = "reason".
 REASONS = Path(__file__).with_name("uncovered.toml")
 
 _SOURCES = TOP / "kmod"
@@ -154,6 +154,7 @@ class Missed:
     """A line that was not executed."""
 
     file: str
+    function: str
     line: int
     code: str
 
@@ -163,15 +164,20 @@ def split(
 ) -> tuple[list[str], list[str]]:
     """The lines that have a reason, with it, and those that have none.
 
-    ``reasons`` has a table a file, in which code stands as it does in the file, or as a pattern of
-    ``fnmatch`` for several lines.
+    ``reasons`` has a table a function, in which code stands as it does there, or as a pattern of
+    ``fnmatch`` for several lines. A table's name may be a pattern too.
     """
     explained, unexplained = [], []
     for one in missed:
         where = f"{one.file}:{one.line}: {one.code}"
-        table = reasons.get(one.file, {})
         found = next(
-            (why for code, why in table.items() if one.code == code or fnmatchcase(one.code, code)),
+            (
+                why
+                for function, table in reasons.items()
+                if fnmatchcase(one.function, function)
+                for code, why in table.items()
+                if one.code == code or fnmatchcase(one.code, code)
+            ),
             None,
         )
         if found is None:
@@ -196,4 +202,5 @@ def _missed(coverage: dict[str, Any]) -> Iterator[Missed]:
         for line in file["lines"]:
             if line["count"] == 0 and not line.get("gcovr/noncode"):
                 number = line["line_number"]
-                yield Missed(path.name, number, source[number - 1].strip())
+                code = source[number - 1].strip()
+                yield Missed(path.name, line.get("function_name") or path.name, number, code)
