@@ -213,6 +213,7 @@ def test_ring_header_has_the_same_layouts(tmp_path: Path) -> None:
         ),
         "ZOSBD2_IOC_ATTACH_QUEUE": abi.ExtensionCall.ATTACH_QUEUE.value,
         "ZOSBD2_IOC_ENTER": ring_abi.ENTER,
+        "ZOSBD2_IOC_WAKE": ring_abi.WAKE,
         "ZOSBD2_ENTER_MAX_REQUESTS": ring_abi.ENTER_MAX_REQUESTS,
         "ZOSBD2_ENTER_WAIT": ring_abi.ENTER_WAIT,
         "ZOSBD2_RING_MAX_ENTRIES": ring_abi.MAX_ENTRIES,

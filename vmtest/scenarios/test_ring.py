@@ -30,6 +30,10 @@ def test_what_comes_through_a_queue_without_a_channel_waits(python: RemotePython
     }
 
 
+def test_a_thread_can_be_woken(python: RemotePython) -> None:
+    assert python.call(ring.woken) == {"asleep": 0, "before": 0, "brought": 1, "right": True}
+
+
 def test_channels_share_the_requests_of_a_queue(python: RemotePython) -> None:
     assert python.call(ring.channels_share_a_queue) == {"shares": [5, 3], "right": True}
 

@@ -18,6 +18,7 @@ from .ring_abi import (
     RING_REQUEST,
     SERVER_OFFSET,
     SERVER_PART,
+    WAKE,
 )
 from .syscall import HAVE_CTYPES, address_of
 
@@ -132,6 +133,10 @@ class Channel(Descriptor):
         SERVER_PART.pack_into(self.memory, SERVER_OFFSET, self.request_head, self.answer_tail)
         # With a number it lets other threads run meanwhile.
         return fcntl.ioctl(self.fd, ENTER, argument)
+
+    def wake(self) -> None:
+        """Have the thread that waits in enter(), or else the next one that would, return 0."""
+        fcntl.ioctl(self.fd, WAKE)
 
     def take(self, count: int) -> list[RingRequest]:
         """The next *count* requests; that many must have been brought."""

@@ -13,6 +13,8 @@ from typing import Final
 
 ENTER: Final = 0xBD20
 """ioctl number on a channel; its argument is a number, not a pointer."""
+WAKE: Final = 0xBD21
+"""Another one, without an argument: whoever sleeps in ENTER, or next would, returns."""
 ENTER_MAX_REQUESTS: Final = 0xFFFF
 """The bits of the argument that say how many requests to bring at most."""
 ENTER_WAIT: Final = 1 << 16

@@ -161,6 +161,25 @@ def io_reaches_each_queue() -> Reached:
         return {"cpus": len(cpus), "queues": len(rings), "through": found}
 
 
+def woken() -> dict[str, object]:
+    """A thread is woken from its wait, and one before its wait; then a request comes."""
+    with ringed() as ring:
+        channel = ring.channel
+        sleeper = Submitter(lambda: channel.enter(1, wait=True))
+        wait_until("it waits", sleeper.waits_for_the_module)
+        channel.wake()
+        asleep = sleeper.end()
+        channel.wake()
+        before = Submitter(lambda: channel.enter(1, wait=True)).end()
+        third = Submitter(lambda: channel.enter(1, wait=True))
+        wait_until("the third waits", third.waits_for_the_module)
+        one = reader(NAME, 0)
+        brought = third.end()
+        ring.answer(Asked(*channel.take(1)[0]), pattern(0, BLOCK))
+        return {"asleep": asleep, "before": before, "brought": brought,
+                "right": one.end() == pattern(0, BLOCK)}  # fmt: skip
+
+
 def a_queue_without_a_channel() -> dict[str, object]:
     """Reads on all CPUs, and a channel to the first queue alone; later one to each other."""
     cpus = sorted(os.sched_getaffinity(0))
