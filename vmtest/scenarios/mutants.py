@@ -46,7 +46,7 @@ UNCOUNTED = Mutant(
     "zosbd2_session.c",
     "	kref_get(&dev->ref);\n",
     "",
-    "refcount|use-after-free|general protection|page fault|list",
+    "refcount|use-after-free|invalid-load|general protection|page fault|list",
 )
 
 #: An answer to a request that has ended, or that another thread is copying, is taken.

@@ -94,6 +94,7 @@ def test_an_unforced_destroy_that_waits_for_its_server_can_be_interrupted(
 ) -> None:
     assert python.call(destroy.unforced_waits_for_a_slow_server) == {
         "fetched": "Request",
+        "newcomer": "EBUSY",
         "interrupted": True,
         "then": "live",
         "forced": "OK 0",

@@ -294,11 +294,12 @@ def unforced_waits_for_a_slow_server() -> dict[str, object]:
         state = Path("/sys/block/testdisk/zosbd2/state")
         wait_until("write-back", lambda: state.read_text() == "syncing\n")
         fetched = waiting.end()
+        newcomer = outcome(lambda: os.close(os.open("/dev/testdisk", os.O_RDONLY | os.O_CLOEXEC)))
         os.kill(child, signal.SIGUSR1)
         _, status = os.waitpid(child, 0)
         after = state.read_text().strip()
-        return {"fetched": fetched, "interrupted": status == 0, "then": after,
-                "forced": destroy(control, server.handle, 1)}  # fmt: skip
+        return {"fetched": fetched, "newcomer": newcomer, "interrupted": status == 0,
+                "then": after, "forced": destroy(control, server.handle, 1)}  # fmt: skip
 
 
 def unload_right_after(protocol: WireProtocol, rounds: int, path: str) -> list[str]:
