@@ -302,7 +302,14 @@ static void *host_main(void *argument)
 	bool later;
 
 	/* The last are those for coverage. */
-	close_range(FIRST_FD_OF_COVER + WORKERS + 1, ~0U, CLOSE_RANGE_UNSHARE);
+	if (close_range(FIRST_FD_OF_COVER + WORKERS + 1, ~0U,
+			CLOSE_RANGE_UNSHARE)) {
+		/* All others are its process's still. */
+		stay->how = -1;
+		stay->error = errno;
+		sem_post(&stay->over);
+		return NULL;
+	}
 	cover_begin(stay->worker);
 	close_range(3, FIRST_FD_OF_COVER - 1, 0);
 	common->seat[stay->worker->number].tid = syscall(SYS_gettid);
