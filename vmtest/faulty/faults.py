@@ -192,7 +192,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     Fault(
         "recursive-lock",
-        r"(possible deadlock|task hung) in recursive_thread",
+        r"(possible deadlock|task hung|WARNING: locking bug) in recursive_thread",
         ("CONFIG_PROVE_LOCKING", "CONFIG_DETECT_HUNG_TASK"),
         settings=_HUNG,
         within=30,
