@@ -137,13 +137,10 @@ zosbd2_opener_of_release(struct zosbd2_device *dev)
 	int rank, best_rank = -1;
 
 	best = zosbd2_opener_find(dev, task_tgid(current));
-	if (best && best->opens)
+	if (best)
 		return best;
 
-	best = NULL;
 	list_for_each_entry(opener, &dev->openers, node) {
-		if (!opener->opens)
-			continue;
 		rank = opener->server ? 0 : 1;
 		if (!zosbd2_pid_is_alive(opener->tgid, PIDTYPE_TGID))
 			rank += 2;

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable
 
@@ -154,3 +155,24 @@ def test_the_module_can_go_right_after_its_last_device(
     module: KernelModule, servers: ServerPython
 ) -> None:
     assert servers.call(destroy.unload_right_after, 5, module.path, timeout=90) == []
+
+
+def test_a_server_whose_parent_opened_the_device_is_no_user(python: RemotePython) -> None:
+    assert python.call(destroy.served_by_a_child) == {
+        "intact": True,
+        "destroyed": "OK",
+        "child": 0,
+    }
+
+
+@pytest.mark.parametrize(
+    ("flags", "destroyed", "read"),
+    [(os.O_RDONLY, "OK", "EIO"), (os.O_RDWR, "EBUSY", "EIO")],
+    ids=["to-read", "to-write"],
+)
+def test_who_only_reads_before_a_server_comes_is_no_user(
+    python: RemotePython, flags: int, destroyed: str, read: str
+) -> None:
+    """As udev does, when a device appears."""
+    ended = python.call(destroy.read_before_a_server_comes, flags)
+    assert ended == {"destroyed": destroyed, "read": read}

@@ -127,3 +127,10 @@ def test_an_answer_does_not_wait_for_a_slow_one_that_came_later(
     # One is served alone, and then the other three in a batch.
     gaps = [later - earlier for earlier, later in pairwise(ends)]
     assert min(gaps) > 0.5, f"reads ended after {ends} of their durations"
+
+
+def test_a_server_for_which_there_is_no_descriptor_never_was(servers: ServerPython) -> None:
+    assert servers.call(serving.attached_without_descriptors) == {
+        "refused": "EMFILE",
+        "servers": [0, 1],
+    }

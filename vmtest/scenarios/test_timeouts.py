@@ -64,3 +64,13 @@ def test_signals_to_the_submitter_do_not_restart_the_timeout(servers: ServerPyth
 
 def test_a_killed_submitter_leaves_a_device_that_works(servers: ServerPython) -> None:
     assert servers.call(timeouts.killed_submitter) == {"signal": 9, "usable": True}
+
+
+def test_a_request_that_is_handed_on_has_its_whole_time_again(servers: ServerPython) -> None:
+    ended = servers.call(timeouts.handed_on)
+    assert ended["outcomes"] == ["EIO", "EIO"]
+    assert ended["timeouts"] == 2
+    # The first lost its server after 3 s, and waited 4 s for another one.
+    first, second = ended["seconds"]
+    assert 3 + 4 * EARLIEST <= first <= 3 + 4 + LATEST, ended
+    assert 4 * EARLIEST <= second <= 4 + LATEST, ended

@@ -316,3 +316,50 @@ def unload_right_after(protocol: WireProtocol, rounds: int, path: str) -> list[s
             subprocess.run(["rmmod", "zosbd2"], check=True)
         subprocess.run(["insmod", path], check=True)
     return [node for node in ("/dev/testdisk", "/sys/block/testdisk") if Path(node).exists()]
+
+
+def served_by_a_child() -> dict[str, object]:
+    """A process opens the block device, and its child serves through that file; then a destroy."""
+    with (
+        udev_held(),
+        zosbd2.Control() as control,
+        created(control, "testdisk") as handle,
+        zosbd2.DeviceNode("testdisk") as node,
+    ):
+        child = os.fork()
+        if child == 0:
+            _serve_one_and_wait(zosbd2.Exchange(node, handle))
+        read = reader("testdisk", BLOCK).end()
+        destroyed = outcome(partial(control.destroy, handle, force=False))
+        outcome(partial(control.destroy, handle, force=True))
+        _, status = os.waitpid(child, 0)
+        return {"intact": read == pattern(BLOCK, BLOCK), "destroyed": destroyed,
+                "child": os.waitstatus_to_exitcode(status)}  # fmt: skip
+
+
+def _serve_one_and_wait(server: zosbd2.Exchange) -> None:
+    """Answer a read, then wait to be sent home; ends the process."""
+    status = 1
+    with contextlib.suppress(Exception):
+        request = server.fetch_request()
+        gone = server.call(request.answer(pattern(request.offset, BLOCK)))
+        status = 0 if isinstance(gone, zosbd2.Gone) else 2
+    os._exit(status)
+
+
+def read_before_a_server_comes(flags: int) -> dict[str, str]:
+    """A process opens the device and reads, nobody has ever served, and then an unforced destroy.
+
+    ``flags`` is how it opens it.
+    """
+    with udev_held(), zosbd2.Control() as control, created(control, "testdisk") as handle:
+
+        def work() -> bytes:
+            with opened("testdisk", flags | os.O_DIRECT) as fd:
+                return pread(fd, BLOCK, 0)
+
+        one = Submitter(work)
+        wait_until("the read is queued", lambda: counter("testdisk", "queued") == 1)
+        destroyed = outcome(partial(control.destroy, handle, force=False))
+        outcome(partial(control.destroy, handle, force=True))
+        return {"destroyed": destroyed, "read": outcome(one.end)}

@@ -7,6 +7,7 @@ import contextlib
 import errno
 import itertools
 import os
+import resource
 import signal
 import threading
 import time
@@ -39,7 +40,7 @@ from .disks import (
     writer,
 )
 from .outcomes import errno_name, outcome
-from .servers import beside
+from .servers import attached, beside
 
 _SIZE = 16 * MIB
 
@@ -438,3 +439,20 @@ def ping_device() -> dict[str, str]:
             found[str(number)] = outcome(partial(server.node.call, number))
         server.node.call(DeviceCall.PING, 0)
         return found
+
+
+def attached_without_descriptors(protocol: WireProtocol) -> dict[str, object]:
+    """A server attaches when its process may open nothing more, and again when it may."""
+    with zosbd2.Control() as control, created(control, "testdisk") as handle:
+        lowest_free = os.dup(0)
+        os.close(lowest_free)
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (lowest_free, hard))
+        try:
+            refused = outcome(lambda: attached(control, handle, protocol))
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        servers = [counter("testdisk", "servers")]
+        with attached(control, handle, protocol).node:
+            servers.append(counter("testdisk", "servers"))
+        return {"refused": refused, "servers": servers}

@@ -28,6 +28,7 @@ from .disks import (
     writer,
 )
 from .outcomes import outcome
+from .servers import attached
 
 _TIMEOUT = 1
 """Seconds, the shortest that there is."""
@@ -186,3 +187,25 @@ def killed_submitter(protocol: WireProtocol) -> dict[str, object]:
         _, status = os.waitpid(child, 0)
         wait_until("the request's end", lambda: counter("testdisk", "in_flight") == 0, 10)
         return {"signal": os.WTERMSIG(status), "usable": _serves(server)}
+
+
+def handed_on(protocol: WireProtocol) -> dict[str, object]:
+    """A read loses its server after 3 s of 4; another one is queued all the while."""
+    with (
+        udev_held(),
+        zosbd2.Control() as control,
+        created(control, "testdisk", timeout_seconds=4 * _TIMEOUT) as handle,
+    ):
+        server = attached(control, handle, protocol)
+        first = reader("testdisk", 0)
+        server.fetch_request()
+        second = reader("testdisk", BLOCK)
+        wait_until("the second is queued", lambda: counter("testdisk", "queued") == 1)
+        time.sleep(3 * _TIMEOUT)
+        server.node.close()
+        outcomes = [outcome(each.end) for each in (first, second)]
+        return {
+            "outcomes": outcomes,
+            "seconds": [each.seconds for each in (first, second)],
+            "timeouts": counter("testdisk", "timeouts"),
+        }
