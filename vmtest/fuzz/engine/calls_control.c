@@ -11,6 +11,7 @@
 #include "engine.h"
 
 #define BEHIND 64 /* bytes behind an argument that nobody may write to */
+#define CANARY		0xa5
 
 /**
  * name_of - the name of a device, or a wrong one
@@ -58,6 +59,21 @@ void created(uint64_t dev, uint32_t handle)
 			atomic_exchange(&common->handle[dev], handle);
 }
 
+static void breach_behind(const struct worker *worker,
+			  const unsigned char *place, size_t bytes, long ret)
+{
+	const unsigned char *end = place + bytes;
+	size_t i = 0;
+
+	while (i < BEHIND && end[i] == CANARY)
+		i++;
+	breach_about(worker, "the module wrote behind an argument",
+		     "of %zu bytes at %p, at %zu: %02x %02x %02x %02x, begins %02x %02x %02x %02x; returned %ld",
+		     bytes, (const void *)place, i, end[i], end[i + 1],
+		     end[i + 2], end[i + 3], place[0], place[1], place[2],
+		     place[3], ret);
+}
+
 /**
  * control_call - make a call with an argument in memory of some kind
  * @worker: who makes it
@@ -70,21 +86,23 @@ void created(uint64_t dev, uint32_t handle)
 long control_call(struct worker *worker, uint64_t fd, unsigned long command,
 		  void *argument, size_t bytes, uint64_t memory)
 {
+	struct worker own = *worker;
 	unsigned char behind[BEHIND];
 	unsigned char *place;
 	bool guarded;
 	long ret;
 	int error;
 
-	memset(behind, 0xa5, sizeof(behind));
-	place = memory_place(worker, memory, argument, bytes, bytes);
+	memset(behind, CANARY, sizeof(behind));
+	own.buffer = worker->arguments;
+	place = memory_place(&own, memory, argument, bytes, bytes);
 	guarded = memory == MEM_GOOD || memory == MEM_ODD;
 	if (guarded)
 		memcpy(place + bytes, behind, BEHIND);
 	ret = ioctl(fd_of(worker, fd), command, place);
 	error = errno;
 	if (guarded && memcmp(place + bytes, behind, BEHIND))
-		breach(worker, "the module wrote behind an argument");
+		breach_behind(worker, place, bytes, ret);
 	if (ret >= 0 && memory > MEM_TIGHT) {
 		if (!memory_fetch(place, argument, bytes))
 			memset(argument, 0, bytes);

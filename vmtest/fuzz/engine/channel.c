@@ -131,19 +131,31 @@ static long map_elsewhere(int fd, int sharing, size_t bytes, uint64_t offset)
 	return munmap(memory, bytes);
 }
 
+/*
+ * Mapped elsewhere first: a mmap() to a fixed place that fails leaves nothing
+ * there, and other threads' mappings would come to where this one's are.
+ */
 static long map_here(unsigned char *base, int fd, int protection, int sharing,
 		     size_t bytes, uint64_t offset)
 {
-	return mmap(base, bytes, protection, sharing | MAP_FIXED, fd, offset) ==
-			       MAP_FAILED
-		       ? -1
-		       : 0;
+	void *memory = mmap(NULL, bytes, protection, sharing, fd, offset);
+
+	if (memory == MAP_FAILED)
+		return -1;
+	if (mremap(memory, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED, base) !=
+	    MAP_FAILED)
+		return 0;
+	munmap(memory, bytes);
+	return -1;
 }
 
 static long unmap_here(unsigned char *base, size_t bytes)
 {
-	return map_here(base, -1, PROT_NONE,
-			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, bytes, 0);
+	return mmap(base, bytes, PROT_NONE,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1,
+		    0) == MAP_FAILED
+		       ? -1
+		       : 0;
 }
 
 /**

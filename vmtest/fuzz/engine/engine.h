@@ -54,6 +54,8 @@ struct seat {
  * @others: all others
  * @breach: what the module did that it must not; NULL if nothing
  * @breach_op: in which operation
+ * @breach_worker: whose
+ * @breach_detail: more about it
  * @covered: a bit for each byte of the module's code that was reached
  * @pcs: how many are set
  * @news: some were set by this program
@@ -77,6 +79,8 @@ struct common {
 	_Atomic uint64_t others;
 	const char *_Atomic breach;
 	_Atomic unsigned int breach_op;
+	_Atomic unsigned int breach_worker;
+	char breach_detail[256];
 	_Atomic uint8_t covered[TEXT_BYTES / 8];
 	_Atomic unsigned int pcs;
 	_Atomic bool news;
@@ -89,7 +93,9 @@ extern struct common *common;
  * @number: of all
  * @process: which it is in
  * @op: what it does now, an index into ops
- * @buffer: memory for arguments, of BUFFER_BYTES; what is behind is not mapped
+ * @buffer: memory for data, of BUFFER_BYTES; what is behind is not mapped.  As
+ *	answers in a ring name it, whoever hands them in has it written to
+ * @arguments: the same, for what only the worker's own calls write to
  * @handle: of the request that it fetched last
  * @operation: which kind that was; 0: none that waits for an answer
  * @id: its operation id
@@ -101,6 +107,7 @@ struct worker {
 	unsigned int process;
 	unsigned int op;
 	unsigned char *buffer;
+	unsigned char *arguments;
 	uint32_t handle;
 	uint32_t operation;
 	uint32_t id;
@@ -113,6 +120,7 @@ struct worker {
 #define BUFFER_BYTES	(ZOSBD2_MAX_IO_BYTES + 2 * PAGE)
 void memory_prepare(void);
 unsigned char *memory_buffer(unsigned int thread);
+unsigned char *memory_arguments(unsigned int thread);
 void *memory_at(struct worker *worker, uint64_t kind, size_t given,
 		size_t room);
 void *memory_place(struct worker *worker, uint64_t kind, const void *what,
@@ -202,6 +210,8 @@ long call_fork(struct worker *worker, const uint64_t *arg);
 /* worker.c */
 void count(unsigned int op, int error);
 void breach(const struct worker *worker, const char *what);
+void breach_about(const struct worker *worker, const char *what,
+		  const char *format, ...) __attribute__((format(printf, 3, 4)));
 void make_call(struct worker *worker, const struct call *call);
 void process_run(unsigned int process, bool first) __attribute__((noreturn));
 

@@ -6,7 +6,8 @@
  * Nobody else uses its channels, so it knows what the module must do, and tells
  * when that does something else.  That is why it is a thread with descriptors
  * of its own: other threads close and use numbers that they have no right to,
- * and would hit a channel before it had a number that they do not guess.
+ * and would hit a channel before it had a number that they do not guess.  Nor
+ * is its memory named by answers that others may hand in.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -41,12 +42,18 @@ enum end {
 };
 
 /* But for what is told. */
-static bool is_empty(const struct ring *ring)
+static void check_emptiness(const struct host *host, const struct ring *ring)
 {
-	const unsigned char *rest = ring->base + ring->requests;
+	const uint64_t *word = (void *)ring->base;
+	size_t i, words = ring->bytes / sizeof(*word);
 
-	return !rest[0] &&
-	       !memcmp(rest, rest + 1, ring->bytes - ring->requests - 1);
+	for (i = ring->requests / sizeof(*word); i < words; i++)
+		if (word[i])
+			breach_about(host->worker, "a new ring is not empty",
+				     "%u bytes at %p, at offset %zu %016llx",
+				     ring->bytes, (void *)ring->base,
+				     i * sizeof(*word),
+				     (unsigned long long)word[i]);
 }
 
 static bool attach(struct host *host, struct ring *ring, int control,
@@ -64,8 +71,7 @@ static bool attach(struct host *host, struct ring *ring, int control,
 		return false;
 	ring->base = base;
 	ring_lay_out(ring, &attach);
-	if (!is_empty(ring))
-		breach(host->worker, "a new ring is not empty");
+	check_emptiness(host, ring);
 	/* The others are to be of the same server. */
 	wanted->generation = ring_header(ring)->generation;
 	wanted->flags = 0;
@@ -162,7 +168,11 @@ static long serve_round(struct host *host, struct ring *ring)
 	if (ret > most || ring_header(ring)->request_tail - before != ret)
 		breach(host->worker, "other requests came than was told");
 	if (ring_header(ring)->answer_head != ring->answer_tail)
-		breach(host->worker, "answers were left over");
+		breach_about(host->worker, "answers were left over",
+			     "of %u entries %u to %u, written to %u; got %ld",
+			     ring->entries, ring_header(ring)->answer_head,
+			     ring_header(ring)->answer_tail, ring->answer_tail,
+			     ret);
 	for (i = ring->hands - ret; i < ring->hands; i++)
 		check_request(host, &ring->hand[i]);
 	return ret;
@@ -267,7 +277,7 @@ static int be_host(struct worker *worker, const uint64_t *arg)
 		.style = arg[3] % (STYLES + 1),
 		.chance = chance_of(arg[8], 0),
 		.error = error_of(arg[5]) ?: -EIO,
-		.memory = worker->buffer + arg[8] % 64,
+		.memory = worker->arguments + arg[8] % 64,
 	};
 	if (!open_channels(&host, arg)) {
 		error = errno;

@@ -2,7 +2,7 @@
 /*
  * Memory of every kind for arguments.
  *
- * A thread has a buffer of its own with a page behind it that traps.  A process
+ * A thread has buffers of its own with a page behind them that traps.  A process
  * has pages that may only be read, a mapping of a device, and a region that
  * its threads unmap and protect while others use it.  What is not surely there
  * is read and written by the kernel, which does not die of it.
@@ -18,11 +18,10 @@
 #include "channel.h"
 #include "engine.h"
 
-static unsigned char *buffers[THREADS];
+static unsigned char *buffers[2 * THREADS];
 static unsigned char *read_only;
 static unsigned char *shared;
 static unsigned char *_Atomic disk;
-static size_t disk_bytes;
 
 static void *map(size_t bytes, int protection)
 {
@@ -34,6 +33,19 @@ static void *map(size_t bytes, int protection)
 	return memory;
 }
 
+/*
+ * Nothing is there any more, and nothing else can come there: others may still
+ * write to the address, which is not to hit what has no part in that.
+ */
+static long unmap(void *memory, size_t bytes)
+{
+	return mmap(memory, bytes, PROT_NONE,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1,
+		    0) == MAP_FAILED
+		       ? -1
+		       : 0;
+}
+
 /**
  * memory_prepare - map all that a process has
  */
@@ -41,7 +53,7 @@ void memory_prepare(void)
 {
 	unsigned int i;
 
-	for (i = 0; i < THREADS; i++) {
+	for (i = 0; i < 2 * THREADS; i++) {
 		buffers[i] = map(BUFFER_BYTES + PAGE, PROT_READ | PROT_WRITE);
 		mprotect(buffers[i] + BUFFER_BYTES, PAGE, PROT_NONE);
 	}
@@ -56,6 +68,15 @@ void memory_prepare(void)
 unsigned char *memory_buffer(unsigned int thread)
 {
 	return buffers[thread];
+}
+
+/**
+ * memory_arguments - the other buffer of a thread
+ * @thread: its number in the process
+ */
+unsigned char *memory_arguments(unsigned int thread)
+{
+	return buffers[THREADS + thread];
 }
 
 static bool store(void *to, const void *from, size_t bytes)
@@ -182,9 +203,9 @@ long call_memory(struct worker *worker, const uint64_t *arg)
 	(void)worker;
 	switch (arg[0] % 8) {
 	case 0:
-		return munmap(shared, BUFFER_BYTES);
+		return unmap(shared, BUFFER_BYTES);
 	case 1:
-		return munmap(shared + 4 * PAGE, PAGE);
+		return unmap(shared + 4 * PAGE, PAGE);
 	case 2:
 		return mprotect(shared, BUFFER_BYTES, PROT_READ);
 	case 3:
@@ -215,10 +236,9 @@ long call_map(struct worker *worker, const uint64_t *arg)
 		      fd_of(worker, arg[0]), arg[1] & ~(PAGE - 1));
 	if (memory == MAP_FAILED)
 		return -1;
-	disk_bytes = BUFFER_BYTES;
 	old = atomic_exchange(&disk, memory);
 	if (old)
-		munmap(old, disk_bytes);
+		unmap(old, BUFFER_BYTES);
 	if (!(arg[1] & PAGE))
 		return 0;
 	/* Touch a page: a read from the device, or a write to it later. */

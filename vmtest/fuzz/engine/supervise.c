@@ -217,8 +217,9 @@ static enum verdict finish(const char *name)
 	}
 	if (!kind && common->breach) {
 		kind = common->breach;
-		snprintf(detail, sizeof(detail), "in %s\n",
-			 ops[common->breach_op].name);
+		snprintf(detail, sizeof(detail), "in %s of worker %u\n%s\n",
+			 ops[common->breach_op].name, common->breach_worker,
+			 common->breach_detail);
 	}
 	if (!kind && kernel_complained())
 		kind = "the kernel reported something";

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -38,11 +39,30 @@ void count(unsigned int op, int error)
  */
 void breach(const struct worker *worker, const char *what)
 {
+	breach_about(worker, what, "%s", "");
+}
+
+/**
+ * breach_about - as breach(), and note more
+ * @worker: who has seen it
+ * @what: what it did, a constant
+ * @format: a line about it, for printf()
+ */
+void breach_about(const struct worker *worker, const char *what,
+		  const char *format, ...)
+{
 	const char *none = NULL;
+	va_list arguments;
 
 	/* The first is what it begins with. */
-	if (atomic_compare_exchange_strong(&common->breach, &none, what))
-		common->breach_op = worker->op;
+	if (!atomic_compare_exchange_strong(&common->breach, &none, what))
+		return;
+	common->breach_op = worker->op;
+	common->breach_worker = worker->number;
+	va_start(arguments, format);
+	vsnprintf(common->breach_detail, sizeof(common->breach_detail), format,
+		  arguments);
+	va_end(arguments);
 }
 
 /**
@@ -148,11 +168,13 @@ void process_run(unsigned int process, bool first)
 		worker[i].number = process * THREADS + i;
 		worker[i].process = process;
 		worker[i].buffer = memory_buffer(i);
+		worker[i].arguments = memory_arguments(i);
 	}
 	if (process == 0 && first) {
 		struct worker setup = {
 			.number = SETUP,
 			.buffer = memory_buffer(0),
+			.arguments = memory_arguments(0),
 		};
 
 		run_worker(&setup);
