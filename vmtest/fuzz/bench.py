@@ -17,9 +17,15 @@ from vmtest.vm import VM, VmConfig
 #: How often a script is run before it is taken for one that does not fail.
 TURNS = 20
 
+#: The calls of a program that the engine reads: MAX_CALLS in its program.h.
+READABLE = 2048
+
 
 class Bench:
-    """VMs of ``config``, one at a time; ``logs`` gets their consoles. A context manager."""
+    """VMs of ``config``, one at a time; ``logs`` gets their consoles. A context manager.
+
+    ``slowness`` is that of the `Engine`.
+    """
 
     def __init__(
         self,
@@ -28,8 +34,10 @@ class Bench:
         engine: Built,
         logs: Path,
         say: Say = nobody_listens,
+        slowness: int = 1,
     ) -> None:
         self.say = say
+        self.slowness = slowness
         #: The failure that was seen last.
         self.seen: Failure | None = None
         self.trials = 0
@@ -59,7 +67,7 @@ class Bench:
             self._vm = VM(self._config, self._logs)
             self.say(f"booting {self._vm.name}")
             self._vm.start()
-            self._engine = Engine(self._vm, self.built, self._module.path)
+            self._engine = Engine(self._vm, self.built, self._module.path, self.slowness)
         return self._engine
 
     def retire(self) -> None:
@@ -104,4 +112,5 @@ class Bench:
             return None
 
     def _expand(self, script: Script) -> Script:
-        return parse(expanded(self.built, render(script)))
+        whole = parse(expanded(self.built, render(script)))
+        return script if max(map(len, whole)) > READABLE else whole

@@ -10,7 +10,6 @@ from pathlib import Path
 from rich.console import Console
 
 from vmtest import build
-from vmtest.build import Built
 from vmtest.cache import Say
 from vmtest.fuzz import summary
 from vmtest.fuzz.bench import Bench
@@ -41,7 +40,7 @@ def fuzz(config: VmConfig, minutes: float, calls: int, seed: int | None, out: Co
             outcome.failure = bench.engine.leaks()
         _write_summary(folder, outcome, config, seed)
         if outcome.failure is not None:
-            script = _script(bench.built, seed, outcome.failure)
+            script = _script(bench, seed, outcome.failure)
             bench.judge(outcome)
             _keep(folder, bench, outcome.failure, script, seed, out)
     _show(out, outcome, folder)
@@ -67,13 +66,15 @@ def _folder(name: str) -> Path:
 def _bench(config: VmConfig, folder: Path, say: Say) -> Bench:
     say("building module and engine")
     module = build.zosbd2_module(config.kernel, say)
-    return Bench(config, module, built_engine(config.kernel.image, say), folder, say)
+    engine = built_engine(config.kernel.image, say)
+    return Bench(config, module, engine, folder, say, round(config.kernel.slowness))
 
 
-def _script(engine: Built, seed: int, failure: Failure) -> str:
+def _script(bench: Bench, seed: int, failure: Failure) -> str:
     """The programs that ran before it."""
     names = [name for name in failure.programs if name[0].isdigit()]
-    return script_of(engine, seed, names[-_SUSPECTS:]) if names else ""
+    suspects = names[-_SUSPECTS:]
+    return script_of(bench.built, seed, suspects, bench.slowness) if suspects else ""
 
 
 def _keep(

@@ -64,9 +64,9 @@ def built_engine(image: Image, say: Say = nobody_listens) -> Built:
     return build.userspace(image, sources, str(_SOURCE.relative_to(TOP)), "/usr", say)
 
 
-def script_of(engine: Built, seed: int, names: Sequence[str]) -> str:
+def script_of(engine: Built, seed: int, names: Sequence[str], slowness: int = 1) -> str:
     """The programs of a run, by their names. No guest is needed: the engine is static."""
-    return _ask(engine, "print", str(seed), *names)
+    return _ask(engine, "print", str(seed), str(slowness), *names)
 
 
 def expanded(engine: Built, script: str) -> str:
@@ -86,10 +86,15 @@ def _ask(engine: Built, *arguments: str) -> str:
 
 
 class Engine:
-    """The engine in the guest of ``vm``, with the module that ``module`` (a build) holds."""
+    """The engine in the guest of ``vm``, with the module that ``module`` (a build) holds.
 
-    def __init__(self, vm: VM, engine: Built, module: Path) -> None:
+    Where ``slowness`` is above 1, programs have more calls and time: on a kernel on which their
+    processes, devices and ends take seconds, most of the time is for calls then.
+    """
+
+    def __init__(self, vm: VM, engine: Built, module: Path, slowness: int = 1) -> None:
         self._vm = vm
+        self._slowness = slowness
         self._module = KernelModule(vm.guest, module, "zosbd2")
         vm.guest.put({"usr": engine.path / "root/usr"}, "/", once=True)
         # It would look into each device, which takes far longer than all else that is done to it.
@@ -103,14 +108,15 @@ class Engine:
         tell: Callable[[dict[str, Any]], None] = lambda _numbers: None,
     ) -> Outcome:
         """Make calls for so long, or so many; 0 is no limit. ``tell`` hears of the progress."""
-        arguments = ["run", str(seed), str(round(seconds)), str(calls), self._module.path]
+        numbers = (seed, round(seconds), calls, self._slowness)
+        arguments = ["run", *map(str, numbers), self._module.path]
         return self._listen(arguments, seconds, tell)
 
     def replay(self, script: str, times: int, seconds: float = 300.0) -> Outcome:
         """Run the programs of a script so often, or until one fails."""
         self._vm.guest.put({Path(_SCRIPT).name: script}, str(Path(_SCRIPT).parent))
-        arguments = ["replay", _SCRIPT, str(times), self._module.path]
-        return self._listen(arguments, seconds, lambda _numbers: None)
+        arguments = ["replay", _SCRIPT, str(times), str(self._slowness), self._module.path]
+        return self._listen(arguments, seconds * self._slowness, lambda _numbers: None)
 
     def leaks(self) -> Failure | None:
         """What kmemleak reports, where the kernel has it."""

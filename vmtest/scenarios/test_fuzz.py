@@ -64,6 +64,7 @@ def test_a_missing_reference_is_found_minimised_and_replayed(
         assert found.failure is not None, f"{found.numbers.get('calls')} calls found nothing"
         assert re.search(mutant.report, found.failure.title), found.failure
         names = [name for name in found.failure.programs if name[0].isdigit()]
+        assert names, "the log does not name the programs"
         whole = script_of(engine, SEED, names[-10:])
 
         calls = length(parse(whole))

@@ -226,7 +226,7 @@ void cover_collect(const struct worker *worker);
 
 /* supervise.c */
 enum verdict { RAN, FAILED };
-enum verdict supervise(const char *name);
+enum verdict supervise(const char *name, unsigned int slowness);
 
 /* kernel.c */
 bool kernel_complained(void);

@@ -246,9 +246,11 @@ void program_mutate(struct program *program, uint64_t seed, uint32_t number)
  * program_make - make the program of a lineage
  * @program: filled in
  * @seed: of the run
+ * @slowness: of the kernel: where the processes, devices and end of a program
+ *	take seconds, whatever it does, it has larger storms
  * @lineage: its name
  */
-void program_make(struct program *program, uint64_t seed,
+void program_make(struct program *program, uint64_t seed, unsigned int slowness,
 		  const struct lineage *lineage)
 {
 	unsigned int i;
@@ -256,4 +258,8 @@ void program_make(struct program *program, uint64_t seed,
 	program_generate(program, seed, lineage->number[0]);
 	for (i = 1; i < lineage->steps; i++)
 		program_mutate(program, seed, lineage->number[i]);
+	for (i = 0; i < program->calls; i++)
+		if (is_storm(&program->call[i]))
+			storm_enlarge(program->call[i].arg,
+				      slowness * slowness);
 }

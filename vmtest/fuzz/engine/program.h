@@ -270,6 +270,7 @@ struct storm {
 bool is_storm(const struct call *call);
 struct storm storm_of(unsigned int worker, const uint64_t *arg);
 bool storm_next(struct storm *storm, struct call *call);
+void storm_enlarge(uint64_t *arg, unsigned int times);
 
 /* generate.c */
 #define MAX_LINEAGE 12
@@ -278,7 +279,7 @@ struct lineage {
 	uint32_t number[MAX_LINEAGE];
 };
 
-void program_make(struct program *program, uint64_t seed,
+void program_make(struct program *program, uint64_t seed, unsigned int slowness,
 		  const struct lineage *lineage);
 void program_generate(struct program *program, uint64_t seed, uint32_t number);
 void program_mutate(struct program *program, uint64_t seed, uint32_t number);

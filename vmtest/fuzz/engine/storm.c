@@ -11,6 +11,10 @@
 
 #include "engine.h"
 
+#define MAX_STORM	8192
+/* Each piece of I/O may take as long as a time-out. */
+#define MAX_STORM_OF_IO	16
+
 /* What makes or removes a disk takes a thousand times as long as the rest. */
 static bool is_quick(unsigned int op, enum role role)
 {
@@ -34,6 +38,26 @@ bool is_storm(const struct call *call)
 	return ops[call->op].run == call_storm;
 }
 
+static enum role role_of(const uint64_t *arg)
+{
+	static const enum role roles[STORMS] = {
+		SERVER, MASTER, CLIENT, RINGER,
+	};
+
+	return roles[arg[1] % STORMS];
+}
+
+/**
+ * storm_enlarge - let a storm have more calls, unless they are I/O
+ * @arg: the storm's arguments
+ * @times: how many times as many
+ */
+void storm_enlarge(uint64_t *arg, unsigned int times)
+{
+	if (role_of(arg) != CLIENT)
+		arg[2] = arg[2] % MAX_STORM * times % MAX_STORM;
+}
+
 /**
  * storm_of - begin a storm
  * @worker: who makes its calls
@@ -41,17 +65,13 @@ bool is_storm(const struct call *call)
  */
 struct storm storm_of(unsigned int worker, const uint64_t *arg)
 {
-	static const enum role roles[STORMS] = {
-		SERVER, MASTER, CLIENT, RINGER,
-	};
-	enum role role = roles[arg[1] % STORMS];
+	enum role role = role_of(arg);
 
 	return (struct storm){
 		.chance = chance_of(arg[3], 0),
 		.taste.fd = arg[0] % FD_NUMBERS,
 		.role = role,
-		/* Each piece of I/O may take as long as a time-out. */
-		.left = arg[2] % (role == CLIENT ? 16 : 256),
+		.left = arg[2] % (role == CLIENT ? MAX_STORM_OF_IO : MAX_STORM),
 		.worker = worker,
 	};
 }

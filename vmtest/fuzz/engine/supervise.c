@@ -17,6 +17,8 @@
 #include "supervise.h"
 
 #define MS		1000000ULL
+/* All of these are longer on a slow kernel. */
+#define LOOK		(1 * MS)	/* how often */
 #define NUDGE		(5 * MS)	/* who waits so long gets a signal */
 #define STUCK		(250 * MS)	/* it has not helped */
 #define LIMIT		(4000 * MS)	/* of a program */
@@ -24,6 +26,7 @@
 
 static pid_t group;
 static unsigned int respawns;
+static unsigned int slow;
 static uint64_t nudged[WORKERS];
 
 static void start_process(unsigned int process, bool first)
@@ -93,9 +96,10 @@ static bool nudge(uint64_t now)
 
 		if (seat->done)
 			continue;
-		if (!since || now < since + STUCK)
+		if (!since || now < since + slow * STUCK)
 			busy = true;
-		if (!since || now < since + NUDGE || now < nudged[i] + NUDGE)
+		if (!since || now < since + slow * NUDGE ||
+		    now < nudged[i] + slow * NUDGE)
 			continue;
 		nudged[i] = now;
 		if (pid && tid)
@@ -233,8 +237,9 @@ static enum verdict finish(const char *name)
 /**
  * supervise - run common->program
  * @name: for messages
+ * @slowness: of the kernel
  */
-enum verdict supervise(const char *name)
+enum verdict supervise(const char *name, unsigned int slowness)
 {
 	uint64_t start = now_ns();
 	unsigned int i;
@@ -253,14 +258,15 @@ enum verdict supervise(const char *name)
 	}
 	memset(nudged, 0, sizeof(nudged));
 	respawns = 0;
+	slow = slowness;
 	group = 0;
 	files_prepare();
 	for (i = 0; i < PROCESSES; i++)
 		start_process(i, true);
-	while (reap() && now_ns() < start + LIMIT) {
+	while (reap() && now_ns() < start + slow * LIMIT) {
 		if (!nudge(now_ns()) && common->go)
 			break;
-		usleep(1000);
+		usleep(slow * LOOK / 1000);
 	}
 	return finish(name);
 }
