@@ -189,7 +189,15 @@ def killed_submitter(protocol: WireProtocol) -> dict[str, object]:
         return {"signal": os.WTERMSIG(status), "usable": _serves(server)}
 
 
-def handed_on(protocol: WireProtocol) -> dict[str, object]:
+class HandedOn(TypedDict):
+    """How two requests ended, the first of which had lost its server."""
+
+    outcomes: list[str]
+    seconds: list[float]
+    timeouts: int
+
+
+def handed_on(protocol: WireProtocol) -> HandedOn:
     """A read loses its server after 3 s of 4; another one is queued all the while."""
     with (
         udev_held(),
