@@ -38,6 +38,13 @@ def test_a_server_that_was_taken_over_from_gives_no_data_any_more(python: Remote
     assert seen == {"late": 1, "intact": True}
 
 
+def test_a_server_that_comes_amid_a_take_over_is_taken_over_from_too(python: RemotePython) -> None:
+    assert python.call(retirement.comes_meanwhile) == {
+        "told": ["ShutdownWanted", "Gone"],
+        "intact": True,
+    }
+
+
 def test_one_thread_can_hand_in_several_answers_to_a_successor(servers: ServerPython) -> None:
     assert servers.call(retirement.several_answers) == {
         "told": ["ShutdownWanted", "ShutdownWanted"],

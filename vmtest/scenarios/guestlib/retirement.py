@@ -130,6 +130,27 @@ def meddling_for_good() -> dict[str, object]:
         return {"told": told, "late": late, "intact": one.end() == pattern(0, BLOCK)}
 
 
+def comes_meanwhile() -> dict[str, object]:
+    """A server comes through the block device while another one is taken over from."""
+    with zosbd2.Control() as control, _device(control) as handle:
+        reads = _with_reads(attached(control, handle, "classic"), 1)
+        taking = Submitter(partial(attached, control, handle, "classic", take_over_ms=20000))
+        _retired(reads.server)
+        one = reader("testdisk", 5 * BLOCK)
+        wait_until("a read", lambda: counter("testdisk", "queued") == 1)
+        with zosbd2.DeviceNode("testdisk") as node:
+            late = zosbd2.Exchange(node, handle)
+            # This thread has been told already.
+            told = [Submitter(lambda: _told(late)).end()]
+            reads.server.hand_in(_answer(reads.requests[0]))
+            new = taking.end()
+            assert isinstance(new, zosbd2.Exchange)
+            told.append(_told(late))
+            new.hand_in(_answer(new.fetch_request()))
+            intact = _intact(reads) and one.end() == pattern(5 * BLOCK, BLOCK)
+        return {"told": told, "intact": intact}
+
+
 def several_answers(protocol: WireProtocol) -> dict[str, object]:
     """A server hands in three answers from one thread while it is taken over from."""
     with zosbd2.Control() as control, _device(control) as handle:
