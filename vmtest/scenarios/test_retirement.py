@@ -30,12 +30,15 @@ def test_a_server_that_was_taken_over_from_is_sent_away_for_good(servers: Server
     assert seen == {"served": 1, "left": [0, "ENOENT"], "intact": True}
 
 
-def test_a_server_that_was_taken_over_from_gives_no_data_any_more(python: RemotePython) -> None:
-    seen = python.call(retirement.meddling_for_good)
+@pytest.mark.parametrize("kind", ["read", "write"])
+def test_a_server_that_was_taken_over_from_answers_nothing_any_more(
+    python: RemotePython, kind: str
+) -> None:
+    seen = python.call(retirement.meddling_for_good, kind)
     told = seen.pop("told")
     assert isinstance(told, list)
     assert told[-1] == "ENOENT"
-    assert seen == {"late": 1, "intact": True}
+    assert seen == {"late": 1, "waiting": 1, "intact": True}
 
 
 def test_a_server_that_comes_amid_a_take_over_is_taken_over_from_too(python: RemotePython) -> None:

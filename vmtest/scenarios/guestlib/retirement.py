@@ -116,18 +116,24 @@ def sent_away(protocol: WireProtocol) -> dict[str, object]:
                 "intact": one.end() == pattern(0, BLOCK)}  # fmt: skip
 
 
-def meddling_for_good() -> dict[str, object]:
-    """A server that was taken over from answers its successor's read, with other data."""
+def meddling_for_good(kind: str) -> dict[str, object]:
+    """A server that was taken over from answers its successor's request, and wrongly.
+
+    ``kind`` is "read" or "write".
+    """
     with zosbd2.Control() as control, _device(control) as handle:
         old = attached(control, handle, "classic")
         new = attached(control, handle, "classic", take_over_ms=5000)
         told = [_told(old), _told(old)]
-        one = reader("testdisk", 0)
+        one = reader("testdisk", 0) if kind == "read" else writer("testdisk", bytes(BLOCK), 0)
         request = new.fetch_request()
-        told.append(_told(old, request.answer(b"\xee" * BLOCK)))
-        late = counter("testdisk", "late_answers")
-        new.hand_in(_answer(request))
-        return {"told": told, "late": late, "intact": one.end() == pattern(0, BLOCK)}
+        wrong = request.answer(b"\xee" * BLOCK) if kind == "read" else request.answer(error=-28)
+        told.append(_told(old, wrong))
+        found = {"late": counter("testdisk", "late_answers"),
+                 "waiting": counter("testdisk", "in_flight")}  # fmt: skip
+        new.hand_in(_answer(request) if kind == "read" else request.answer())
+        right = pattern(0, BLOCK) if kind == "read" else BLOCK
+        return {"told": told, "intact": one.end() == right} | found
 
 
 def comes_meanwhile() -> dict[str, object]:
