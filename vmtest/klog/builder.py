@@ -91,6 +91,8 @@ class Builder:
         self._stacks: list[list[Frame]] = []
         self._stack_has_trace = False
         self._stack_aside = False
+        #: Of the kthread that a stall keeps from running.
+        self._asides: list[Frame] = []
         self._lock_at: Frame | None = None
         self._lock_at_next = False
         #: A symbolized log repeats the header for each function inlined at that place.
@@ -186,7 +188,10 @@ class Builder:
         if _STACK_BEGIN.match(text):
             self._begin_stack()
         elif _DUMP_BEGIN.match(text):
+            # Unless it is the line that the kthread's stack begins with.
+            aside = self._stack_aside and text.startswith("task:") and not self._stack_has_trace
             self._begin_dump()
+            self._stack_aside = aside
         elif _ASIDE.match(text):
             self._primary_open = False
             if _KTHREAD_ASIDE.match(text):
@@ -244,9 +249,8 @@ class Builder:
             self._primary.append(frame)
         if not self._stacks:
             self._stacks.append([])
-        if not self._stack_aside:
-            self._stacks[-1].append(frame)
-            self._stack_has_trace = self._stack_has_trace or not frame.pc
+        self._stack_has_trace = self._stack_has_trace or not frame.pc
+        (self._asides if self._stack_aside else self._stacks[-1]).append(frame)
 
     # Titling.
 
@@ -296,6 +300,8 @@ class Builder:
             last_resort = [
                 frame for stack in self._stacks for frame in stack if frame.function == "do_idle"
             ]
+            if not last_resort and (found := entry(self._asides)):
+                return found
         return (last_resort[0], last_resort[0].function) if last_resort else (None, None)
 
     def _candidates(self, source: Source) -> list[Frame]:
