@@ -245,5 +245,6 @@ void report_progress(uint64_t programs, unsigned int corpus, const char *name);
 void report_failure(const char *kind, const char *name, const char *detail);
 void report_end(uint64_t programs, unsigned int corpus);
 void append_blocked(char *text, size_t size, pid_t pid);
+void show_running(void);
 
 #endif

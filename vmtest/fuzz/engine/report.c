@@ -150,8 +150,11 @@ static void append_file(char *text, size_t size, const char *path)
  */
 void append_blocked(char *text, size_t size, pid_t pid)
 {
+	/* What runs on a CPU has no stack there: it is in the log, see below. */
+	static const char *const files[] = { "stat", "syscall", "stack" };
 	struct dirent *entry;
 	char path[300];
+	unsigned int i;
 	size_t used;
 	DIR *tasks;
 
@@ -164,9 +167,24 @@ void append_blocked(char *text, size_t size, pid_t pid)
 			continue;
 		used = strlen(text);
 		snprintf(text + used, size - used, "task %s:\n", entry->d_name);
-		snprintf(path, sizeof(path), "/proc/%d/task/%.20s/stack", pid,
-			 entry->d_name);
-		append_file(text, size, path);
+		for (i = 0; i < sizeof(files) / sizeof(*files); i++) {
+			snprintf(path, sizeof(path), "/proc/%d/task/%.20s/%s",
+				 pid, entry->d_name, files[i]);
+			append_file(text, size, path);
+		}
 	}
 	closedir(tasks);
+}
+
+/**
+ * show_running - have the kernel's log show what the CPUs are doing
+ */
+void show_running(void)
+{
+	FILE *file = fopen("/proc/sysrq-trigger", "w");
+
+	if (!file)
+		return;
+	fputc('l', file);
+	fclose(file);
 }

@@ -230,6 +230,8 @@ static enum verdict finish(const char *name)
 	if (!kind)
 		return RAN;
 	append_hanging(detail, sizeof(detail));
+	if (!strncmp(kind, "hang", 4))
+		show_running();
 	report_failure(kind, name, detail);
 	return FAILED;
 }
