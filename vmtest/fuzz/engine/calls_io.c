@@ -98,7 +98,8 @@ static long other_io(int fd, uint64_t kind, uint64_t offset, uint64_t bytes)
 	case 17:
 		return posix_fadvise(fd, offset, bytes, POSIX_FADV_DONTNEED);
 	case 18:
-		return ioctl(fd, BLKRASET, offset);
+		/* Read-ahead does not stop for SIGKILL: see mm/readahead.c. */
+		return ioctl(fd, BLKRASET, offset / PAGE % 4096);
 	default:
 		return lseek(fd, offset, SEEK_END);
 	}
