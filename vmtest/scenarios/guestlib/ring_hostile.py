@@ -125,7 +125,9 @@ def data_for_what_has_none() -> dict[str, list[object]]:
             with opened(NAME, os.O_RDWR) as fd:
                 os.fsync(fd)
 
-        for submitter in (discarder(NAME, 0, BLOCK), Submitter(flush)):
+        # One begins when the other has ended: two threads come in any order.
+        for begin in (partial(discarder, NAME, 0, BLOCK), partial(Submitter, flush)):
+            submitter = begin()
             (asked,) = ring.fetch(1)
             ended = []
             for flags in (ANSWER_COPY, COPY_AND_END):
