@@ -306,6 +306,7 @@ struct zosbd2_server {
  * @generation: that of the device when it was opened
  * @tgid: the process that opened it
  * @is_channel: constant, it is a part of struct zosbd2_channel
+ * @takes_over: under dev->lock: its take-over waits or is under way
  * @used: under dev->lock: a process has served through it
  * @retired_by: under dev->lock: what that of its servers will be
  */
@@ -319,6 +320,7 @@ struct zosbd2_session {
 	u64 generation;
 	struct pid *tgid;
 	bool is_channel;
+	bool takes_over;
 	u64 retired_by;
 	bool used;
 };

@@ -13,9 +13,16 @@
  * device look used that is not, until its servers close it; a file system, or
  * whoever else has claimed the device, always counts as a user.
  *
+ * Whether a server has closed the device is not guessed: when one of its threads
+ * releases an open of it, that thread's files tell.  What goes unnoticed is that
+ * another process closes the last open file of a server that has kept none.
+ *
  * The list is under dev->lock; opens and releases are besides serialised by
  * disk->open_mutex.
  */
+#include <linux/blkdev.h>
+#include <linux/fdtable.h>
+#include <linux/fs.h>
 #include <linux/pid.h>
 #include <linux/sched.h>
 #include <linux/sched/mm.h>
@@ -152,6 +159,24 @@ zosbd2_opener_of_release(struct zosbd2_device *dev)
 	return best;
 }
 
+static int zosbd2_serves_through(const void *data, struct file *file,
+				 unsigned int fd)
+{
+	const struct inode *inode = file_inode(file);
+	const dev_t *number = data;
+
+	return file->f_mode & FMODE_WRITE && S_ISBLK(inode->i_mode) &&
+	       inode->i_rdev == *number;
+}
+
+/* Does the calling thread have it open in a way that it can serve through? */
+static bool zosbd2_client_holds(struct zosbd2_device *dev)
+{
+	dev_t number = disk_devt(dev->disk);
+
+	return iterate_fd(current->files, 0, zosbd2_serves_through, &number);
+}
+
 /**
  * zosbd2_client_release - count a release
  * @dev: the device
@@ -159,7 +184,7 @@ zosbd2_opener_of_release(struct zosbd2_device *dev)
 void zosbd2_client_release(struct zosbd2_device *dev)
 {
 	struct zosbd2_opener *opener;
-	bool all_closed, own_closed;
+	bool all_closed;
 
 	spin_lock(&dev->lock);
 	all_closed = !--dev->opens;
@@ -171,13 +196,12 @@ void zosbd2_client_release(struct zosbd2_device *dev)
 		else
 			opener = NULL;
 	}
-	own_closed = opener && opener->tgid == task_tgid(current);
 	spin_unlock(&dev->lock);
 	zosbd2_opener_free(opener);
 
 	if (all_closed)
 		zosbd2_servers_detach(dev, ZOSBD2_OF_BDEV, NULL);
-	else if (own_closed)
+	else if (!zosbd2_client_holds(dev))
 		zosbd2_servers_detach(dev, ZOSBD2_OF_BDEV_AND_TGID,
 				      task_tgid(current));
 }

@@ -406,6 +406,8 @@ void zosbd2_dev_exit(void)
 		wait_for_completion(&zosbd2_all_freed);
 	/* A dispatch that woke a server may still be on its way out. */
 	synchronize_rcu();
+	/* As may, preempted, who put the last reference to a disk. */
+	synchronize_rcu_tasks();
 	zosbd2_server_exit();
 	destroy_workqueue(zosbd2_sync_wq);
 }

@@ -13,8 +13,13 @@
  *  - the process has ended and another one still has its address space, see
  *    zosbd2_watch.c;
  *  - its session is closed for the last time;
- *  - it has closed the block device, if it serves through that;
+ *  - it has closed the block device, if it serves through that, see
+ *    zosbd2_client.c;
  *  - the device is removed.
+ *
+ * One that executes another program while a process that is not its thread has
+ * its address space is gone when that one is; until then its requests wait, at
+ * most for their time-out.
  *
  * Detaching it decides about the requests that it had fetched, by the device's
  * recovery policy, and about all others if nobody serves the device any more.

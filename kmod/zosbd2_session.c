@@ -88,13 +88,11 @@ static int zosbd2_session_admit(struct zosbd2_session *session)
 		   session->generation != dev->generation) {
 		ret = -ESTALE;
 	} else {
-		/* It is one of those that are being taken over from. */
-		if (session->generation && !session->retired_by)
-			session->retired_by = dev->take_over;
-		/* A take-over that is over was from those before it. */
-		if (!session->generation &&
-		    session->retired_by != dev->take_over)
-			session->retired_by = 0;
+		/*
+		 * Who comes amid a take-over is taken over from too, unless to
+		 * take over itself; one that is over was from those before it.
+		 */
+		session->retired_by = session->takes_over ? 0 : dev->take_over;
 		session->generation = dev->generation;
 		if (!session->retired_by)
 			WRITE_ONCE(dev->lost, false);
@@ -125,6 +123,7 @@ int zosbd2_session_open(struct zosbd2_session *session,
 
 	kref_get(&dev->ref);
 	session->tgid = get_pid(task_tgid(current));
+	session->takes_over = flags & ZOSBD2_ATTACH_TAKE_OVER;
 	spin_lock(&dev->lock);
 	list_add_tail(&session->node, &dev->sessions);
 	spin_unlock(&dev->lock);
@@ -144,7 +143,7 @@ int zosbd2_session_open(struct zosbd2_session *session,
 	ret = zosbd2_session_admit(session);
 	if (!ret && session->begin)
 		ret = session->begin(session);
-	if (!ret && flags & ZOSBD2_ATTACH_TAKE_OVER)
+	if (!ret && session->takes_over)
 		ret = zosbd2_servers_retire(dev, session, timeout_ms);
 	if (ret) {
 		put_unused_fd(fd);

@@ -8,7 +8,8 @@
  * is with a retired server.  Then they are retired for good, whatever becomes of
  * the successor; if it gives up before, they serve again.  Take-overs have
  * numbers and follow one another: only what the one under way has retired can
- * be made to serve again.
+ * be made to serve again.  Who waits to take over is no server that another one
+ * retires, until it has taken over.
  *
  * Where all servers stand changes at once, under dev->lock and the lock of the
  * first queue, which is the one of all classic servers: they may answer what
@@ -21,8 +22,7 @@
 #include "zosbd2.h"
 
 /* Begin a take-over, unless another one is under way. */
-static bool zosbd2_retire(struct zosbd2_device *dev,
-			  struct zosbd2_session *successor)
+static bool zosbd2_retire(struct zosbd2_device *dev)
 {
 	struct zosbd2_session *session;
 	struct zosbd2_server *server;
@@ -34,18 +34,14 @@ static bool zosbd2_retire(struct zosbd2_device *dev,
 	}
 	spin_lock(&dev->queues->lock);
 	WRITE_ONCE(dev->take_over, ++dev->take_overs);
-	list_for_each_entry(server, &dev->servers, node) {
-		/* Another one, which it had to wait for, may have retired it. */
-		if (server->session == successor)
-			WRITE_ONCE(server->retired_by, 0);
-		else if (!server->retired_by)
+	list_for_each_entry(server, &dev->servers, node)
+		if (!server->retired_by &&
+		    !(server->session && server->session->takes_over))
 			WRITE_ONCE(server->retired_by, dev->take_over);
-	}
 	spin_unlock(&dev->queues->lock);
 	list_for_each_entry(session, &dev->sessions, node)
-		if (!session->retired_by)
+		if (!session->retired_by && !session->takes_over)
 			session->retired_by = dev->take_over;
-	successor->retired_by = 0;
 	WRITE_ONCE(dev->lost, false);
 	spin_unlock(&dev->lock);
 	zosbd2_queues_wake_all(dev);
@@ -121,6 +117,7 @@ static bool zosbd2_succeed(struct zosbd2_device *dev,
 		over = zosbd2_retired_have_nothing(dev->queues);
 		if (over) {
 			successor->generation = ++dev->generation;
+			successor->takes_over = false;
 			WRITE_ONCE(dev->take_over, 0);
 		}
 		spin_unlock(&dev->queues->lock);
@@ -168,7 +165,7 @@ int zosbd2_servers_retire(struct zosbd2_device *dev,
 	long left;
 
 	left = wait_event_interruptible_timeout(dev->retired_wait,
-						zosbd2_retire(dev, successor),
+						zosbd2_retire(dev),
 						msecs_to_jiffies(timeout_ms));
 	if (left > 0) {
 		left = wait_event_interruptible_timeout(dev->retired_wait,

@@ -10,7 +10,8 @@
  * We are woken with interrupts off, so a work item looks whether the process
  * has ended, which it has not if its first thread alone did.  A watch holds one
  * of server->users; who takes it off the queue, to queue the work or to stop
- * it, has that from then on.
+ * it, has that from then on.  A work item that begins to watch again gives the
+ * watch one more, as the watch may be stopped before the work item is over.
  */
 #include <linux/pid.h>
 #include <linux/sched.h>
@@ -52,8 +53,10 @@ static bool zosbd2_watch_again(struct zosbd2_server *server)
 
 	spin_lock(&dev->lock);
 	attached = server->attached;
-	if (attached)
+	if (attached) {
+		server->users++;
 		add_wait_queue(&server->tgid->wait_pidfd, &server->watch);
+	}
 	spin_unlock(&dev->lock);
 	return attached;
 }
@@ -63,13 +66,11 @@ static void zosbd2_watch_work(struct work_struct *work)
 	struct zosbd2_server *server =
 		container_of(work, struct zosbd2_server, watch_work);
 
-	if (zosbd2_process_lives(server->tgid) && zosbd2_watch_again(server)) {
-		/* It may have ended just before. */
-		if (zosbd2_process_lives(server->tgid) ||
-		    !zosbd2_watch_stop(server))
-			return;
-	}
-	zosbd2_server_detach(server);
+	/* It may end just before it is watched: look again. */
+	if (!zosbd2_process_lives(server->tgid) ||
+	    (zosbd2_watch_again(server) &&
+	     !zosbd2_process_lives(server->tgid)))
+		zosbd2_server_detach(server);
 	zosbd2_server_put(server);
 }
 

@@ -48,6 +48,22 @@ def test_a_server_that_comes_amid_a_take_over_is_taken_over_from_too(python: Rem
     }
 
 
+def test_who_attaches_amid_a_take_over_is_taken_over_from_too(servers: ServerPython) -> None:
+    assert servers.call(retirement.attaches_meanwhile) == {
+        "told": "ShutdownWanted",
+        "gave up": "ETIMEDOUT",
+        "intact": True,
+    }
+
+
+def test_take_overs_at_once_follow_one_another(servers: ServerPython) -> None:
+    assert servers.call(retirement.one_after_the_other) == {
+        "told": True,
+        "servers": 1,
+        "intact": True,
+    }
+
+
 def test_one_thread_can_hand_in_several_answers_to_a_successor(servers: ServerPython) -> None:
     assert servers.call(retirement.several_answers) == {
         "told": ["ShutdownWanted", "ShutdownWanted"],
@@ -78,8 +94,26 @@ def test_when_both_sides_of_a_take_over_have_gone_requests_fail(servers: ServerP
     assert seen == {"outcomes": ["EIO", "EIO"]}
 
 
-def test_a_server_that_closes_what_it_opened_does_not_sleep_on(python: RemotePython) -> None:
-    assert python.call(retirement.closed_beside_a_passed_file) == "EBADF"
+def test_a_server_that_closes_what_it_opened_serves_through_what_it_was_passed(
+    python: RemotePython,
+) -> None:
+    assert python.call(retirement.closed_beside_a_passed_file) == {"intact": True, "lost": 0}
+
+
+def test_a_server_that_closes_all_does_not_sleep_on(python: RemotePython) -> None:
+    assert python.call(retirement.all_closed_amid_a_call) == "EBADF"
+
+
+def test_a_server_that_opens_and_closes_the_device_besides_keeps_its_requests(
+    python: RemotePython,
+) -> None:
+    seen = python.call(retirement.inherited_file, "answers")
+    assert seen == {"intact": True, "handed_on": 0}
+
+
+def test_a_server_that_closes_what_it_inherited_hands_its_requests_on(python: RemotePython) -> None:
+    seen = python.call(retirement.inherited_file, "closes")
+    assert seen == {"intact": True, "handed_on": 1}
 
 
 @POLICIES

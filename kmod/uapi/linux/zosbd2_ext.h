@@ -234,8 +234,8 @@ struct zosbd2_ext_status {
  * Take the device over.  Its servers are asked to quiesce: each of their
  * threads gets one ZOSBD2_OP_SIGNAL with ZOSBD2_SIGNAL_SHUTDOWN when it calls
  * or waits, and no more requests; it is to hand in what it still has, and to
- * close.  New requests wait meanwhile.  The call returns when no request is
- * with them any more.
+ * close.  New requests wait meanwhile, and whoever attaches meanwhile is one of
+ * those servers.  The call returns when no request is with them any more.
  *
  * A thread that hands in an answer after that gets the signal again.  If it
  * calls with nothing to answer it waits for what becomes of the take-over: it

@@ -26,6 +26,7 @@ from .disks import (
     MIB,
     Submitter,
     counter,
+    opened,
     outlived,
     pattern,
     reader,
@@ -157,6 +158,45 @@ def comes_meanwhile() -> dict[str, object]:
         return {"told": told, "intact": intact}
 
 
+def attaches_meanwhile(protocol: WireProtocol) -> dict[str, object]:
+    """A server attaches while another one is taken over from, which is given up at last."""
+    with zosbd2.Control() as control, _device(control) as handle:
+        reads = _with_reads(attached(control, handle, protocol), 1)
+        taking = Submitter(partial(attached, control, handle, protocol, take_over_ms=2000))
+        _retired(reads.server)
+        late = attached(control, handle, protocol)
+        one = reader("testdisk", 5 * BLOCK)
+        wait_until("a read", lambda: counter("testdisk", "queued") == 1)
+        # This thread has been told already.
+        told = Submitter(lambda: _told(late)).end()
+        gave_up = outcome(taking.end)
+        late.hand_in(_answer(late.fetch_request()))
+        reads.server.hand_in(_answer(reads.requests[0]))
+        return {"told": told, "gave up": gave_up,
+                "intact": _intact(reads) and one.end() == pattern(5 * BLOCK, BLOCK)}  # fmt: skip
+
+
+def one_after_the_other(protocol: WireProtocol) -> dict[str, object]:
+    """Two take over from a server that has a request, and then hands it in: who serves at last."""
+    with zosbd2.Control() as control, _device(control) as handle:
+        reads = _with_reads(attached(control, handle, protocol), 1)
+        take_over = partial(attached, control, handle, protocol, take_over_ms=20000)
+        first = Submitter(take_over)
+        _retired(reads.server)
+        second = Submitter(take_over)
+        wait_until("it waits", second.waits_for_the_module)
+        reads.server.hand_in(_answer(reads.requests[0]))
+        old, new = first.end(), second.end()
+        assert isinstance(old, zosbd2.Exchange)
+        assert isinstance(new, zosbd2.Exchange)
+        one = reader("testdisk", 5 * BLOCK)
+        new.hand_in(_answer(new.fetch_request()))
+        told = Submitter(lambda: [_told(old), _told(old)]).end()
+        assert isinstance(told, list)
+        return {"told": told[-1] in ("Gone", "ENOENT"), "servers": counter("testdisk", "servers"),
+                "intact": _intact(reads) and one.end() == pattern(5 * BLOCK, BLOCK)}  # fmt: skip
+
+
 def several_answers(protocol: WireProtocol) -> dict[str, object]:
     """A server hands in three answers from one thread while it is taken over from."""
     with zosbd2.Control() as control, _device(control) as handle:
@@ -230,29 +270,99 @@ def leaves_while_taken_over(protocol: WireProtocol, recovery: int) -> dict[str, 
         return {"intact": _intact(busy) and one.end() == pattern(5 * BLOCK, BLOCK)}
 
 
-def closed_beside_a_passed_file() -> str:
-    """A process serves through a file that it was passed and closes its own: how its wait ends."""
+class _Passed(NamedTuple):
+    """A server that waits in a call through a file that another process opened."""
+
+    own: zosbd2.DeviceNode
+    passed: zosbd2.DeviceNode
+    server: zosbd2.Exchange
+    waiting: Submitter
+
+
+@contextlib.contextmanager
+def _passed_file(control: zosbd2.Control, handle: int) -> Iterator[_Passed]:
+    ours, theirs = socket.socketpair()
+    child = os.fork()
+    if child == 0:
+        with zosbd2.DeviceNode("testdisk") as node:
+            socket.send_fds(theirs, [b"x"], [node.fd])
+            signal.pause()
+    own = zosbd2.DeviceNode("testdisk")
+    passed = zosbd2.DeviceNode.__new__(zosbd2.DeviceNode)
+    passed.path = own.path
+    passed.fd = socket.recv_fds(ours, 1, 1)[1][0]
+    server = zosbd2.Exchange(passed, handle)
+    waiting = Submitter(server.call)
+    wait_until("the server waits", lambda: counter("testdisk", "threads") == 1)
+    try:
+        yield _Passed(own, passed, server, waiting)
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        control.destroy(handle, force=True)
+
+
+def closed_beside_a_passed_file() -> dict[str, object]:
+    """A process serves through a file that it was passed, and closes the one that it opened."""
     with zosbd2.Control() as control, _device(control, FAIL) as handle:
-        ours, theirs = socket.socketpair()
+        with _passed_file(control, handle) as files:
+            files.own.close()
+            one = reader("testdisk", 0)
+            request = files.waiting.end(5)
+            assert isinstance(request, zosbd2.Request)
+            files.server.hand_in(_answer(request))
+            intact = one.end() == pattern(0, BLOCK)
+            lost = counter("testdisk", "servers_lost")
+        files.passed.close()
+        return {"intact": intact, "lost": lost}
+
+
+def all_closed_amid_a_call() -> str:
+    """The same, and it closes both while a thread of it waits: how that wait ends."""
+    with (
+        zosbd2.Control() as control,
+        _device(control, FAIL) as handle,
+        _passed_file(control, handle) as files,
+    ):
+        files.passed.close()
+        files.own.close()
+        return outcome(partial(files.waiting.end, 5))
+
+
+def inherited_file(then: str) -> dict[str, object]:
+    """A child serves through a file that its parent opened, and has a read.
+
+    ``then`` it "answers", having opened and closed the device besides, or it "closes" what it has,
+    and another one comes. Somebody else has the device open all the while.
+    """
+    with (
+        zosbd2.Control() as control,
+        _device(control) as handle,
+        opened("testdisk", os.O_RDONLY),
+    ):
+        node = zosbd2.DeviceNode("testdisk")
         child = os.fork()
         if child == 0:
-            with zosbd2.DeviceNode("testdisk") as node:
-                socket.send_fds(theirs, [b"x"], [node.fd])
-                signal.pause()
-        own = zosbd2.DeviceNode("testdisk")
-        passed = zosbd2.DeviceNode.__new__(zosbd2.DeviceNode)
-        passed.path = own.path
-        passed.fd = socket.recv_fds(ours, 1, 1)[1][0]
-        waiting = Submitter(zosbd2.Exchange(passed, handle).call)
-        wait_until("the server waits", lambda: counter("testdisk", "threads") == 1)
-        own.close()
+            server = zosbd2.Exchange(node, handle)
+            request = server.fetch_request()
+            if then == "answers":
+                zosbd2.DeviceNode("testdisk").close()
+                server.hand_in(_answer(request))
+            else:
+                node.close()
+            signal.pause()
+        node.close()
         try:
-            return outcome(partial(waiting.end, 5))
+            one = reader("testdisk", 0)
+            if then == "closes":
+                wait_until("it has left", lambda: counter("testdisk", "servers_lost") == 1)
+                server = attached(control, handle, "classic")
+                server.hand_in(_answer(server.fetch_request()))
+            intact = one.end() == pattern(0, BLOCK)
+            return {"intact": intact, "handed_on": counter("testdisk", "handed_on")}
         finally:
             os.kill(child, signal.SIGKILL)
             os.waitpid(child, 0)
-            control.destroy(handle, force=True)
-            passed.close()
 
 
 def killed_while_destroyed(protocol: WireProtocol, rounds: int, recovery: int) -> dict[str, int]:
