@@ -13,9 +13,11 @@
  * device look used that is not, until its servers close it; a file system, or
  * whoever else has claimed the device, always counts as a user.
  *
- * Whether a server has closed the device is not guessed: when one of its threads
- * releases an open of it, that thread's files tell.  What goes unnoticed is that
- * another process closes the last open file of a server that has kept none.
+ * A server that opened the device is not taken to have closed it while its
+ * record says that it has it open, which it may be about to; nor is any while
+ * it has a file to serve through, which is looked for when one of its threads
+ * releases the device.  Threads are taken to share their files.  What goes
+ * unnoticed is that another process closes the last file of a server.
  *
  * The list is under dev->lock; opens and releases are besides serialised by
  * disk->open_mutex.
@@ -159,22 +161,19 @@ zosbd2_opener_of_release(struct zosbd2_device *dev)
 	return best;
 }
 
-static int zosbd2_serves_through(const void *data, struct file *file,
+static int zosbd2_serves_through(const void *disk, struct file *file,
 				 unsigned int fd)
 {
-	const struct inode *inode = file_inode(file);
-	const dev_t *number = data;
-
-	return file->f_mode & FMODE_WRITE && S_ISBLK(inode->i_mode) &&
-	       inode->i_rdev == *number;
+	/* Open for writing, so its mapping is that of the block device. */
+	return file->f_mode & FMODE_WRITE &&
+	       S_ISBLK(file_inode(file)->i_mode) &&
+	       I_BDEV(file->f_mapping->host)->bd_disk == disk;
 }
 
 /* Does the calling thread have it open in a way that it can serve through? */
 static bool zosbd2_client_holds(struct zosbd2_device *dev)
 {
-	dev_t number = disk_devt(dev->disk);
-
-	return iterate_fd(current->files, 0, zosbd2_serves_through, &number);
+	return iterate_fd(current->files, 0, zosbd2_serves_through, dev->disk);
 }
 
 /**
@@ -184,7 +183,7 @@ static bool zosbd2_client_holds(struct zosbd2_device *dev)
 void zosbd2_client_release(struct zosbd2_device *dev)
 {
 	struct zosbd2_opener *opener;
-	bool all_closed;
+	bool all_closed, own_open;
 
 	spin_lock(&dev->lock);
 	all_closed = !--dev->opens;
@@ -196,12 +195,13 @@ void zosbd2_client_release(struct zosbd2_device *dev)
 		else
 			opener = NULL;
 	}
+	own_open = zosbd2_opener_find(dev, task_tgid(current));
 	spin_unlock(&dev->lock);
 	zosbd2_opener_free(opener);
 
 	if (all_closed)
 		zosbd2_servers_detach(dev, ZOSBD2_OF_BDEV, NULL);
-	else if (!zosbd2_client_holds(dev))
+	else if (!own_open && !zosbd2_client_holds(dev))
 		zosbd2_servers_detach(dev, ZOSBD2_OF_BDEV_AND_TGID,
 				      task_tgid(current));
 }

@@ -28,8 +28,8 @@
  *
  * Lifetime: the notifier is embedded and owns the memory, which is freed in
  * an SRCU callback after mmu_notifier_put().  server->users, under dev->lock,
- * counts the attachment, the watch and each call; who drops the last one calls
- * mmu_notifier_put().  A server holds a reference to its device.
+ * counts the attachment, the watch or its work item, and each call; who drops the
+ * last one calls mmu_notifier_put().  A server holds a reference to its device.
  *
  * How one takes over from others that live is in zosbd2_takeover.c.
  */
