@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Servers that are taken over from, that close or die in odd ways, and who serves then."""
+"""Servers that are taken over from, or die amid a destroy, and who serves then."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ from vmtest.remote_python import RemotePython
 
 from .equipment import ServerPython
 from .guestlib import retirement
+from .guestlib.disks import FAIL, WAIT
 
 pytestmark = pytest.mark.usefixtures("module")
 
-POLICIES = pytest.mark.parametrize(
-    "policy", [retirement.WAIT, retirement.FAIL], ids=["wait", "fail"]
-)
+POLICIES = pytest.mark.parametrize("policy", [WAIT, FAIL], ids=["wait", "fail"])
 
 
 def test_a_server_that_was_taken_over_from_is_sent_away_for_good(servers: ServerPython) -> None:
@@ -86,34 +85,12 @@ def test_after_a_take_over_that_gave_up_the_old_server_goes_on(servers: ServerPy
 
 
 def test_when_both_sides_of_a_take_over_have_gone_requests_wait(servers: ServerPython) -> None:
-    assert servers.call(retirement.leaves_while_taken_over, retirement.WAIT) == {"intact": True}
+    assert servers.call(retirement.leaves_while_taken_over, WAIT) == {"intact": True}
 
 
 def test_when_both_sides_of_a_take_over_have_gone_requests_fail(servers: ServerPython) -> None:
-    seen = servers.call(retirement.leaves_while_taken_over, retirement.FAIL)
+    seen = servers.call(retirement.leaves_while_taken_over, FAIL)
     assert seen == {"outcomes": ["EIO", "EIO"]}
-
-
-def test_a_server_that_closes_what_it_opened_serves_through_what_it_was_passed(
-    python: RemotePython,
-) -> None:
-    assert python.call(retirement.closed_beside_a_passed_file) == {"intact": True, "lost": 0}
-
-
-def test_a_server_that_closes_all_does_not_sleep_on(python: RemotePython) -> None:
-    assert python.call(retirement.all_closed_amid_a_call) == "EBADF"
-
-
-def test_a_server_that_opens_and_closes_the_device_besides_keeps_its_requests(
-    python: RemotePython,
-) -> None:
-    seen = python.call(retirement.inherited_file, "answers")
-    assert seen == {"intact": True, "handed_on": 0}
-
-
-def test_a_server_that_closes_what_it_inherited_hands_its_requests_on(python: RemotePython) -> None:
-    seen = python.call(retirement.inherited_file, "closes")
-    assert seen == {"intact": True, "handed_on": 1}
 
 
 @POLICIES
@@ -122,15 +99,3 @@ def test_a_server_can_be_killed_while_its_device_is_destroyed(
 ) -> None:
     ended = servers.call(retirement.killed_while_destroyed, 10, policy, timeout=120)
     assert ended == {"EIO": 10 * 64}
-
-
-@POLICIES
-def test_a_server_whose_memory_lives_on_in_a_child_is_gone(
-    servers: ServerPython, policy: int
-) -> None:
-    seen = servers.call(retirement.outlived_by_its_memory, policy)
-    wanted = {
-        retirement.WAIT: {"at once": True, "write": "OK", "handed_on": 1},
-        retirement.FAIL: {"at once": True, "write": "EIO"},
-    }
-    assert seen == wanted[policy]

@@ -21,6 +21,7 @@ from .servers import attached
 
 MIB = 1 << 20
 BLOCK = 4096
+WAIT, FAIL = zosbd2.Recovery.WAIT, zosbd2.Recovery.FAIL
 _BLKDISCARD = 0x1277
 _SYS_IOCTL = 16
 
@@ -102,6 +103,17 @@ def by_hand(
         yield server
 
 
+@contextlib.contextmanager
+def unwatched(control: zosbd2.Control, recovery: int = WAIT) -> Iterator[int]:
+    """/dev/testdisk, with nobody looking at it; destroyed by force at the end."""
+    with udev_held():
+        handle = control.create("testdisk", 16 * MIB, recovery=zosbd2.Recovery(recovery))
+        try:
+            yield handle
+        finally:
+            outlived(control, handle)
+
+
 def outlived(control: zosbd2.Control, handle: int) -> None:
     """Destroy a device unless somebody has done so."""
     with contextlib.suppress(zosbd2.NoSuchDevice):
@@ -166,6 +178,11 @@ def pattern(offset: int, length: int, seed: int = 0) -> bytes:
         (block.to_bytes(8, "little") + seed.to_bytes(8, "little")) * (BLOCK // 16)
         for block in blocks
     )
+
+
+def answer_of(request: zosbd2.Request) -> zosbd2.Answer:
+    """Right for a read of a block."""
+    return request.answer(pattern(request.offset, BLOCK))
 
 
 class Submitter:

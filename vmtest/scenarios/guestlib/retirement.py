@@ -1,20 +1,13 @@
 # SPDX-License-Identifier: MIT
-"""Servers that are taken over from, that close or die in odd ways, and who serves then."""
+"""Servers that are taken over from, or die amid a destroy, and who serves then."""
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
 import os
 import signal
-import socket
-import struct
 import threading
-import time
 from collections import Counter
-from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
 from typing import NamedTuple
 
 import zosbd2
@@ -23,36 +16,20 @@ from zosbd2 import WireProtocol
 from .control import destroy
 from .disks import (
     BLOCK,
-    MIB,
+    FAIL,
     Submitter,
+    answer_of,
     counter,
-    opened,
-    outlived,
     pattern,
     reader,
-    udev_held,
+    unwatched,
     wait_until,
     writer,
 )
 from .outcomes import errno_name, outcome
 from .servers import attached
 
-WAIT, FAIL = 0, 1
-"""Recovery policies."""
-
-_CLONE_VM = 0x100
 _MANY = 64
-
-
-@contextlib.contextmanager
-def _device(control: zosbd2.Control, recovery: int = WAIT) -> Iterator[int]:
-    """A device that nobody looks at; destroyed by force at the end."""
-    with udev_held():
-        handle = control.create("testdisk", 16 * MIB, recovery=zosbd2.Recovery(recovery))
-        try:
-            yield handle
-        finally:
-            outlived(control, handle)
 
 
 def _kind(message: object) -> str:
@@ -81,10 +58,6 @@ def _with_reads(server: zosbd2.Exchange, count: int) -> Reads:
     return Reads(server, [server.fetch_request() for _ in submitters], submitters)
 
 
-def _answer(request: zosbd2.Request) -> zosbd2.Answer:
-    return request.answer(pattern(request.offset, BLOCK))
-
-
 def _intact(reads: Reads) -> bool:
     return [each.end() for each in reads.submitters] == [
         pattern(index * BLOCK, BLOCK) for index in range(len(reads.submitters))
@@ -98,7 +71,7 @@ def _retired(server: zosbd2.Exchange) -> None:
 
 def sent_away(protocol: WireProtocol) -> dict[str, object]:
     """An idle server is taken over from and goes on calling; then the new one leaves."""
-    with zosbd2.Control() as control, _device(control) as handle:
+    with zosbd2.Control() as control, unwatched(control) as handle:
         old = attached(control, handle, protocol)
         waiting = Submitter(lambda: _told(old))
         wait_until("the server waits", waiting.waits_for_the_module)
@@ -112,7 +85,7 @@ def sent_away(protocol: WireProtocol) -> dict[str, object]:
         left = (counter("testdisk", "servers"), _told(old))
         newest = attached(control, handle, protocol)
         request = newest.fetch_request()
-        newest.hand_in(_answer(request))
+        newest.hand_in(answer_of(request))
         return {"told": told, "served": served, "left": left,
                 "intact": one.end() == pattern(0, BLOCK)}  # fmt: skip
 
@@ -122,7 +95,7 @@ def meddling_for_good(kind: str) -> dict[str, object]:
 
     ``kind`` is "read" or "write".
     """
-    with zosbd2.Control() as control, _device(control) as handle:
+    with zosbd2.Control() as control, unwatched(control) as handle:
         old = attached(control, handle, "classic")
         new = attached(control, handle, "classic", take_over_ms=5000)
         told = [_told(old), _told(old)]
@@ -132,14 +105,14 @@ def meddling_for_good(kind: str) -> dict[str, object]:
         told.append(_told(old, wrong))
         found = {"late": counter("testdisk", "late_answers"),
                  "waiting": counter("testdisk", "in_flight")}  # fmt: skip
-        new.hand_in(_answer(request) if kind == "read" else request.answer())
+        new.hand_in(answer_of(request) if kind == "read" else request.answer())
         right = pattern(0, BLOCK) if kind == "read" else BLOCK
         return {"told": told, "intact": one.end() == right} | found
 
 
 def comes_meanwhile() -> dict[str, object]:
     """A server comes through the block device while another one is taken over from."""
-    with zosbd2.Control() as control, _device(control) as handle:
+    with zosbd2.Control() as control, unwatched(control) as handle:
         reads = _with_reads(attached(control, handle, "classic"), 1)
         taking = Submitter(partial(attached, control, handle, "classic", take_over_ms=20000))
         _retired(reads.server)
@@ -149,18 +122,18 @@ def comes_meanwhile() -> dict[str, object]:
             late = zosbd2.Exchange(node, handle)
             # This thread has been told already.
             told = [Submitter(lambda: _told(late)).end()]
-            reads.server.hand_in(_answer(reads.requests[0]))
+            reads.server.hand_in(answer_of(reads.requests[0]))
             new = taking.end()
             assert isinstance(new, zosbd2.Exchange)
             told.append(_told(late))
-            new.hand_in(_answer(new.fetch_request()))
+            new.hand_in(answer_of(new.fetch_request()))
             intact = _intact(reads) and one.end() == pattern(5 * BLOCK, BLOCK)
         return {"told": told, "intact": intact}
 
 
 def attaches_meanwhile(protocol: WireProtocol) -> dict[str, object]:
     """A server attaches while another one is taken over from, which is given up at last."""
-    with zosbd2.Control() as control, _device(control) as handle:
+    with zosbd2.Control() as control, unwatched(control) as handle:
         reads = _with_reads(attached(control, handle, protocol), 1)
         taking = Submitter(partial(attached, control, handle, protocol, take_over_ms=2000))
         _retired(reads.server)
@@ -170,27 +143,27 @@ def attaches_meanwhile(protocol: WireProtocol) -> dict[str, object]:
         # This thread has been told already.
         told = Submitter(lambda: _told(late)).end()
         gave_up = outcome(taking.end)
-        late.hand_in(_answer(late.fetch_request()))
-        reads.server.hand_in(_answer(reads.requests[0]))
+        late.hand_in(answer_of(late.fetch_request()))
+        reads.server.hand_in(answer_of(reads.requests[0]))
         return {"told": told, "gave up": gave_up,
                 "intact": _intact(reads) and one.end() == pattern(5 * BLOCK, BLOCK)}  # fmt: skip
 
 
 def one_after_the_other(protocol: WireProtocol) -> dict[str, object]:
     """Two take over from a server that has a request, and then hands it in: who serves at last."""
-    with zosbd2.Control() as control, _device(control) as handle:
+    with zosbd2.Control() as control, unwatched(control) as handle:
         reads = _with_reads(attached(control, handle, protocol), 1)
         take_over = partial(attached, control, handle, protocol, take_over_ms=20000)
         first = Submitter(take_over)
         _retired(reads.server)
         second = Submitter(take_over)
         wait_until("it waits", second.waits_for_the_module)
-        reads.server.hand_in(_answer(reads.requests[0]))
+        reads.server.hand_in(answer_of(reads.requests[0]))
         old, new = first.end(), second.end()
         assert isinstance(old, zosbd2.Exchange)
         assert isinstance(new, zosbd2.Exchange)
         one = reader("testdisk", 5 * BLOCK)
-        new.hand_in(_answer(new.fetch_request()))
+        new.hand_in(answer_of(new.fetch_request()))
         told = Submitter(lambda: [_told(old), _told(old)]).end()
         assert isinstance(told, list)
         return {"told": told[-1] in ("Gone", "ENOENT"), "servers": counter("testdisk", "servers"),
@@ -199,18 +172,18 @@ def one_after_the_other(protocol: WireProtocol) -> dict[str, object]:
 
 def several_answers(protocol: WireProtocol) -> dict[str, object]:
     """A server hands in three answers from one thread while it is taken over from."""
-    with zosbd2.Control() as control, _device(control) as handle:
+    with zosbd2.Control() as control, unwatched(control) as handle:
         reads = _with_reads(attached(control, handle, protocol), 3)
         taking = Submitter(partial(attached, control, handle, protocol, take_over_ms=20000))
         _retired(reads.server)
-        told = [_kind(reads.server.hand_in(_answer(each))) for each in reads.requests]
+        told = [_kind(reads.server.hand_in(answer_of(each))) for each in reads.requests]
         intact = _intact(reads)
         return {"told": told[:2], "taken": taking.end() is not None, "intact": intact}
 
 
 def given_up_beside_another(protocol: WireProtocol) -> dict[str, object]:
     """Two take over at once from a server that has a request; the first gives up soon."""
-    with zosbd2.Control() as control, _device(control) as handle:
+    with zosbd2.Control() as control, unwatched(control) as handle:
         reads = _with_reads(attached(control, handle, protocol), 1)
         first = Submitter(partial(attached, control, handle, protocol, take_over_ms=1000))
         _retired(reads.server)
@@ -218,11 +191,11 @@ def given_up_beside_another(protocol: WireProtocol) -> dict[str, object]:
         gave_up = outcome(first.end)
         _retired(reads.server)
         waits = second.seconds == 0.0
-        last = _told(reads.server, _answer(reads.requests[0]))
+        last = _told(reads.server, answer_of(reads.requests[0]))
         new = second.end()
         assert isinstance(new, zosbd2.Exchange)
         one = reader("testdisk", 5 * BLOCK)
-        new.hand_in(_answer(new.fetch_request()))
+        new.hand_in(answer_of(new.fetch_request()))
         return {"first": gave_up, "second waits": waits,
                 "told": last in ("ShutdownWanted", "Gone"),
                 "intact": _intact(reads) and one.end() == pattern(5 * BLOCK, BLOCK)}  # fmt: skip
@@ -230,21 +203,21 @@ def given_up_beside_another(protocol: WireProtocol) -> dict[str, object]:
 
 def goes_on_as_before(protocol: WireProtocol) -> dict[str, object]:
     """A take-over gives up: the thread that waited for the outcome serves what has queued up."""
-    with zosbd2.Control() as control, _device(control) as handle:
+    with zosbd2.Control() as control, unwatched(control) as handle:
         reads = _with_reads(attached(control, handle, protocol), 1)
         taking = Submitter(partial(attached, control, handle, protocol, take_over_ms=500))
         _retired(reads.server)
         one = reader("testdisk", 5 * BLOCK)
         request = reads.server.fetch_request()
-        reads.server.hand_in(_answer(request))
-        reads.server.hand_in(_answer(reads.requests[0]))
+        reads.server.hand_in(answer_of(request))
+        reads.server.hand_in(answer_of(reads.requests[0]))
         return {"gave up": outcome(taking.end),
                 "intact": _intact(reads) and one.end() == pattern(5 * BLOCK, BLOCK)}  # fmt: skip
 
 
 def leaves_while_taken_over(protocol: WireProtocol, recovery: int) -> dict[str, object]:
     """The old server goes while it is taken over from, and then the new one is interrupted."""
-    with zosbd2.Control() as control, _device(control, recovery) as handle:
+    with zosbd2.Control() as control, unwatched(control, recovery) as handle:
         busy = _with_reads(attached(control, handle, protocol), 1)
         old = attached(control, handle, protocol)
         child = os.fork()
@@ -265,111 +238,16 @@ def leaves_while_taken_over(protocol: WireProtocol, recovery: int) -> dict[str, 
             return {"outcomes": [outcome(each.end) for each in (*busy.submitters, one)]}
         newest = attached(control, handle, protocol)
         first = newest.fetch_request()
-        second = newest.fetch_request(_answer(first))
-        newest.hand_in(_answer(second))
+        second = newest.fetch_request(answer_of(first))
+        newest.hand_in(answer_of(second))
         return {"intact": _intact(busy) and one.end() == pattern(5 * BLOCK, BLOCK)}
-
-
-class _Passed(NamedTuple):
-    """A server that waits in a call through a file that another process opened."""
-
-    own: zosbd2.DeviceNode
-    passed: zosbd2.DeviceNode
-    server: zosbd2.Exchange
-    waiting: Submitter
-
-
-@contextlib.contextmanager
-def _passed_file(control: zosbd2.Control, handle: int) -> Iterator[_Passed]:
-    ours, theirs = socket.socketpair()
-    child = os.fork()
-    if child == 0:
-        with zosbd2.DeviceNode("testdisk") as node:
-            socket.send_fds(theirs, [b"x"], [node.fd])
-            signal.pause()
-    own = zosbd2.DeviceNode("testdisk")
-    passed = zosbd2.DeviceNode.__new__(zosbd2.DeviceNode)
-    passed.path = own.path
-    passed.fd = socket.recv_fds(ours, 1, 1)[1][0]
-    server = zosbd2.Exchange(passed, handle)
-    waiting = Submitter(server.call)
-    wait_until("the server waits", lambda: counter("testdisk", "threads") == 1)
-    try:
-        yield _Passed(own, passed, server, waiting)
-    finally:
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
-        control.destroy(handle, force=True)
-
-
-def closed_beside_a_passed_file() -> dict[str, object]:
-    """A process serves through a file that it was passed, and closes the one that it opened."""
-    with zosbd2.Control() as control, _device(control, FAIL) as handle:
-        with _passed_file(control, handle) as files:
-            files.own.close()
-            one = reader("testdisk", 0)
-            request = files.waiting.end(5)
-            assert isinstance(request, zosbd2.Request)
-            files.server.hand_in(_answer(request))
-            intact = one.end() == pattern(0, BLOCK)
-            lost = counter("testdisk", "servers_lost")
-        files.passed.close()
-        return {"intact": intact, "lost": lost}
-
-
-def all_closed_amid_a_call() -> str:
-    """The same, and it closes both while a thread of it waits: how that wait ends."""
-    with (
-        zosbd2.Control() as control,
-        _device(control, FAIL) as handle,
-        _passed_file(control, handle) as files,
-    ):
-        files.passed.close()
-        files.own.close()
-        return outcome(partial(files.waiting.end, 5))
-
-
-def inherited_file(then: str) -> dict[str, object]:
-    """A child serves through a file that its parent opened, and has a read.
-
-    ``then`` it "answers", having opened and closed the device besides, or it "closes" what it has,
-    and another one comes. Somebody else has the device open all the while.
-    """
-    with (
-        zosbd2.Control() as control,
-        _device(control) as handle,
-        opened("testdisk", os.O_RDONLY),
-    ):
-        node = zosbd2.DeviceNode("testdisk")
-        child = os.fork()
-        if child == 0:
-            server = zosbd2.Exchange(node, handle)
-            request = server.fetch_request()
-            if then == "answers":
-                zosbd2.DeviceNode("testdisk").close()
-                server.hand_in(_answer(request))
-            else:
-                node.close()
-            signal.pause()
-        node.close()
-        try:
-            one = reader("testdisk", 0)
-            if then == "closes":
-                wait_until("it has left", lambda: counter("testdisk", "servers_lost") == 1)
-                server = attached(control, handle, "classic")
-                server.hand_in(_answer(server.fetch_request()))
-            intact = one.end() == pattern(0, BLOCK)
-            return {"intact": intact, "handed_on": counter("testdisk", "handed_on")}
-        finally:
-            os.kill(child, signal.SIGKILL)
-            os.waitpid(child, 0)
 
 
 def killed_while_destroyed(protocol: WireProtocol, rounds: int, recovery: int) -> dict[str, int]:
     """A server with many requests is killed while its device is destroyed: how they end."""
     ended: Counter[str] = Counter()
     for _ in range(rounds):
-        with zosbd2.Control() as control, _device(control, recovery) as handle:
+        with zosbd2.Control() as control, unwatched(control, recovery) as handle:
             child = os.fork()
             if child == 0:
                 server = attached(control, handle, protocol)
@@ -389,58 +267,3 @@ def killed_while_destroyed(protocol: WireProtocol, rounds: int, recovery: int) -
             os.waitpid(child, 0)
             ended.update(outcome(each.end) for each in submitters)
     return dict(ended)
-
-
-def outlived_by_its_memory(protocol: WireProtocol, recovery: int) -> dict[str, object]:
-    """A server is killed whose memory lives on in a child, as after vfork(2)."""
-    with zosbd2.Control() as control, _device(control, recovery) as handle:
-        read_end, write_end = os.pipe()
-        server = os.fork()
-        if server == 0:
-            mine = attached(control, handle, protocol)
-            os.write(write_end, struct.pack("=i", _child_in_same_memory()))
-            while isinstance(mine.call(), zosbd2.Request):
-                pass
-            os._exit(0)
-        (child,) = struct.unpack("=i", os.read(read_end, 4))
-        one = writer("testdisk", bytes(BLOCK), 0)
-        wait_until(
-            "the write is fetched",
-            lambda: counter("testdisk", "in_flight") == 1 and counter("testdisk", "queued") == 0,
-        )
-        began = time.monotonic()
-        os.kill(server, signal.SIGKILL)
-        try:
-            wait_until("nobody serves", lambda: counter("testdisk", "servers") == 0, 5)
-            seconds = time.monotonic() - began
-            state = Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()[0]
-            assert state == "S", f"the child that shares the memory is in state {state}"
-            found: dict[str, object] = {"at once": seconds < 2}
-            if recovery == FAIL:
-                return found | {"write": outcome(one.end)}
-            successor = attached(control, handle, protocol)
-            successor.hand_in(successor.fetch_request().answer())
-            return found | {
-                "write": outcome(one.end),
-                "handed_on": counter("testdisk", "handed_on"),
-            }
-        finally:
-            os.kill(child, signal.SIGKILL)
-            os.waitpid(server, 0)
-
-
-def _child_in_same_memory() -> int:
-    """The number of a process that shares this one's memory, but nothing else, and sleeps."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    stack = ctypes.create_string_buffer(1 << 16)
-    _keep.append(stack)
-    top = (ctypes.addressof(stack) + len(stack)) & ~15
-    pause = ctypes.cast(libc.pause, ctypes.c_void_p)
-    child: int = libc.clone(
-        pause, ctypes.c_void_p(top), ctypes.c_int(_CLONE_VM | signal.SIGCHLD), None
-    )
-    assert child > 0
-    return child
-
-
-_keep: list[object] = []
