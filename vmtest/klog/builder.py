@@ -64,7 +64,7 @@ _MAX_LINES = 3000
 # An announcement stands this close to its header.
 _MAX_ANNOUNCEMENT = 16
 # Kinds whose details come after the stack as well.
-_FOLLOWED_LATE = frozenset({Kind.RCU_STALL})
+_FOLLOWED_LATE = frozenset({Kind.RCU_STALL, Kind.SLAB_CORRUPTION})
 
 
 class Builder:
@@ -114,6 +114,11 @@ class Builder:
     def announced_only(self) -> bool:
         """Whether the header proper has yet to come."""
         return self.phase is Phase.HEADER and self._roles <= {Role.ANNOUNCE}
+
+    @property
+    def awaits_warning(self) -> bool:
+        """Whether a WARN() may follow whose stack is this report's: SLUB has no other."""
+        return self.kind is Kind.SLAB_CORRUPTION and not self._primary
 
     @property
     def exhausted(self) -> bool:

@@ -229,7 +229,8 @@ class LogParser:
             builder = self._resumed(builder, line)
         if builder.stamped and not line.stamped and not parse_frame(line.text):
             return  # the console of somebody else
-        if _CUT_HERE.match(line.text) and not builder.announced_only:
+        more = builder.announced_only or builder.awaits_warning
+        if _CUT_HERE.match(line.text) and not more:
             self._interrupt(stream, builder)
             self._preludes[stream] = [line]
             return

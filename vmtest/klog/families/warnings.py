@@ -31,6 +31,15 @@ WARNINGS = (
         skip=OF_DEBUG_OBJECTS,
         rank=65,
     ),
+    # From 6.15 on a report of SLUB ends in it.
+    row(
+        Kind.SLAB_CORRUPTION,
+        _AT + r"mm/slub\.c" + _LINE + r"(?:object_err|_*slab_err|slab_pad_check|check_bytes\w*)\b",
+        "BUG: slab corruption in {func}",
+        _STACK,
+        role=Role.FOLLOW,
+        rank=45,
+    ),
     row(
         Kind.LIST_CORRUPTION,
         _AT + r"lib/list_debug\.c" + _LINE,
