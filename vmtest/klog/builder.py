@@ -63,6 +63,10 @@ _DOUBT = {Phase.HEADER: 24, Phase.BODY: 10, Phase.ENDED: 5}
 _MAX_LINES = 3000
 # An announcement stands this close to its header.
 _MAX_ANNOUNCEMENT = 16
+# Kinds behind which an exception of the processor may be: "Oops: 0002 [#1]" is a detail of it.
+_FAULTS = frozenset({Kind.OOPS, Kind.GPF, Kind.BUG, Kind.LIST_CORRUPTION, Kind.USERCOPY,
+                     Kind.UBSAN, Kind.STACK_OVERFLOW, Kind.CONTROL_FLOW,
+                     Kind.HARDWARE})  # fmt: skip
 # Kinds whose details come after the stack as well.
 _FOLLOWED_LATE = frozenset({Kind.RCU_STALL, Kind.SLAB_CORRUPTION})
 
@@ -144,8 +148,12 @@ class Builder:
             return True  # two consoles print on one terminal
         if family.role is Role.ANNOUNCE and self._is_warning_so_far:
             return True
-        if family.role is Role.FOLLOW:
-            return self.phase is Phase.HEADER or family.kind is self.kind in _FOLLOWED_LATE
+        if family.role is Role.FOLLOW and family.kind is self.kind in _FOLLOWED_LATE:
+            return True
+        if family.role is Role.FOLLOW and (
+            family.kind is self.kind or {family.kind, self.kind} <= _FAULTS
+        ):
+            return self.phase is Phase.HEADER
         if self._inlined and self.phase is Phase.HEADER and family.kind is self.kind:
             return True
         return self.announced_only and len(self.lines) <= _MAX_ANNOUNCEMENT

@@ -18,7 +18,7 @@ class Role(Enum):
     #: A message the kernel prints just before the header of the same report
     #: ("refcount_t: underflow" before "WARNING: CPU: 0", "list_del corruption" before "BUG").
     ANNOUNCE = auto()
-    #: A detail of the report before it, which opens one only when there is none
+    #: A detail of the report before it if that is a fault, or of its kind; else opens one
     #: ("Oops: 0002 [#1]" after "BUG: kernel NULL pointer dereference").
     FOLLOW = auto()
     #: Ends the report before it because of that report ("Fatal exception", "panic_on_warn").
