@@ -169,7 +169,7 @@ LOCKING = (
         "BUG: workqueue leaked lock or atomic in {func}",
         _HEADER,
         _STACK,
-        detail=r"\s*(?:last function|workfn): @F",
+        detail=r"\s*(?:(?:last function|workfn): |preempt=.* workfn=)@F",
     ),
     row(
         Kind.ATOMIC_SLEEP,
