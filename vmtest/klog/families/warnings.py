@@ -140,7 +140,8 @@ WARNINGS = (
         role=Role.ANNOUNCE,
         rank=70,
     ),
-    # Reports this table does not know yet: with a stamp they are the kernel's.
+    # Reports this table does not know yet: with a stamp they are the kernel's. That some were left
+    # out is none.
     row(
         Kind.LOCKDEP,
         r"WARNING: (?P<what>[A-Za-z][\w ,'-]{4,70}?)(?: detected)?!?$",
@@ -149,5 +150,11 @@ WARNINGS = (
         ruled=True,
         stamped=True,
     ),
-    row(Kind.BUG, r"(?:\w+: )?BUG: (?P<what>\S.*)", "BUG: {what}", stamped=True, rank=40),
+    row(
+        Kind.BUG,
+        r"(?:\w+: )?BUG: (?!.*: \d+ messages suppressed$)(?P<what>\S.*)",
+        "BUG: {what}",
+        stamped=True,
+        rank=40,
+    ),
 )
