@@ -57,6 +57,7 @@ _OWNER = re.compile(
     r".*?(?:\bPID: |\bby task \S{0,40}/|, CPU#\d+: \S{0,40}/|stuck for \d+s! \[.{0,40}:)"
     r"(?P<pid>\d+)\b"
 )
+_INLINED = re.compile(r".* \[inline\](?:, CPU#\d+: .*)?$")
 # So many lines in a row that do not look like a report's end it.
 _DOUBT = {Phase.HEADER: 24, Phase.BODY: 10, Phase.ENDED: 5}
 # No report is longer; what goes on for more is another one's trouble ("Showing all locks").
@@ -171,7 +172,7 @@ class Builder:
                 if value and (self._inlined or not self._groups.get(name)):
                     self._groups[name] = value
         self._roles.add(family.role)
-        self._inlined = line.text.endswith(" [inline]")
+        self._inlined = bool(_INLINED.match(line.text))
         self._keep(line)
         self._headline = line
         self.owner = self.owner or owner(line.text)
