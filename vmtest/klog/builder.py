@@ -145,6 +145,8 @@ class Builder:
         """Whether `line`, a header of `family`, belongs to this report."""
         if family.role is Role.PANIC_AFTER:
             return True
+        if family.role is Role.PANIC_AFTER_FAULT and self.kind in _FAULTS:
+            return True
         if line.text == self.lines[-1].text:
             return True  # two consoles print on one terminal
         if family.role is Role.ANNOUNCE and self._is_warning_so_far:

@@ -23,6 +23,9 @@ class Role(Enum):
     FOLLOW = auto()
     #: Ends the report before it because of that report ("Fatal exception", "panic_on_warn").
     PANIC_AFTER = auto()
+    #: The same if that report is a fault ("Attempted to kill init"): another kind kills nobody, and
+    #: may be long past.
+    PANIC_AFTER_FAULT = auto()
 
 
 class Source(Enum):

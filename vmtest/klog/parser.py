@@ -30,6 +30,7 @@ _BOOT = re.compile(
 )
 _STALLS = frozenset({Kind.RCU_STALL, Kind.SOFT_LOCKUP, Kind.HARD_LOCKUP, Kind.HUNG_TASK,
                      Kind.WORKQUEUE_LOCKUP})  # fmt: skip
+_PANICS_AFTER = frozenset({Role.PANIC_AFTER, Role.PANIC_AFTER_FAULT})
 _END_WITH_RULER = frozenset({Kind.KASAN, Kind.KCSAN, Kind.KMSAN, Kind.KFENCE, Kind.UBSAN})
 _NMI_BACKTRACE = re.compile(r"NMI backtrace for cpu \d+|Task dump for CPU \d+")
 
@@ -195,12 +196,12 @@ class LogParser:
         self._latest_time = 0.0
 
     def _header(self, stream: str, line: Line, family: Family, match: re.Match[str]) -> None:
-        builder = self._streams.get(stream)
-        if builder is None and family.role is Role.PANIC_AFTER:
+        builder = before = self._streams.get(stream)
+        if before is None and family.role in _PANICS_AFTER:
             # Another context panics because of a report: the newest one that is open.
-            builder = self._just_now()
-        if builder is not None and builder.continues_with(family, line):
-            builder.header(line, family, match)
+            before = self._just_now()
+        if before is not None and before.continues_with(family, line):
+            before.header(line, family, match)
             return
         if builder is not None:
             self._interrupt(stream, builder)

@@ -17,11 +17,18 @@ PANICS = (
         r"|(?:\w+: )?(?:panic_on_warn|kasan\.fault\S*|panic) set"
         r"|(?:kernel|KASAN|KFENCE|KMSAN|KCSAN|UBSAN|RCU|lockdep)\b.*panic_on_\w+"
         r"|hung_task: blocked tasks|softlockup: hung tasks|Hard LOCKUP|hard ?lockup"
-        r"|RCU Stall|Attempted to kill (?:init|the idle task)!?"
-        r"|Aiee, killing interrupt handler!?|Machine halted|Oops\b|scheduling while atomic"
+        r"|RCU Stall|Machine halted|Oops\b|scheduling while atomic"
         r"|workqueue: .*|csd_lock: .*|panic_on_taint set)",
         "kernel panic: {reason}",
         role=Role.PANIC_AFTER,
+        rank=20,
+    ),
+    row(
+        Kind.PANIC,
+        _P + r"(?P<reason>Attempted to kill (?:init|the idle task)!?"
+        r"|Aiee, killing interrupt handler!?)",
+        "kernel panic: {reason}",
+        role=Role.PANIC_AFTER_FAULT,
         rank=20,
     ),
     row(
@@ -49,14 +56,14 @@ PANICS = (
         Kind.STACK_OVERFLOW,
         _P + r"[Kk]ernel stack overflow",
         "kernel stack overflow in {func}",
-        role=Role.PANIC_AFTER,
+        role=Role.PANIC_AFTER_FAULT,
         rank=45,
     ),
     row(
         Kind.HARDWARE,
         _P + r"(?P<reason>(?:Asynchronous )?SError Interrupt)",
         "kernel panic: {reason}",
-        role=Role.PANIC_AFTER,
+        role=Role.PANIC_AFTER_FAULT,
         rank=45,
     ),
     row(
@@ -78,13 +85,6 @@ PANICS = (
         _P + r"(?P<reason>Couldn't open N_TTY ldisc)",
         "kernel panic: {reason}",
         rank=60,
-    ),
-    row(
-        Kind.PANIC,
-        _P + r"(?P<reason>(?:System is deadlocked on memory|Out of memory).*)",
-        "kernel panic: {reason}",
-        role=Role.PANIC_AFTER,
-        rank=45,
     ),
     row(Kind.PANIC, _P + r"(?P<reason>\S.*)", "kernel panic: {reason}", rank=60),
     row(Kind.PANIC, r"Kernel panic - not syncing", "kernel panic", rank=30, role=Role.PANIC_AFTER),
