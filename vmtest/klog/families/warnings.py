@@ -101,6 +101,15 @@ WARNINGS = (
         skip=OF_USB_CORE,
         rank=65,
     ),
+    # Without CONFIG_DEBUG_BUGVERBOSE it has no file.
+    row(
+        Kind.WARNING,
+        r"WARNING: at (?:0x[0-9a-f]+|@F), CPU#\d+: ",
+        "WARNING in {func}",
+        _NAMED,
+        _PC,
+        _STACK,
+    ),
     row(Kind.WARNING, _AT + _WHERE + r"@F", "WARNING in {func}", _NAMED),
     row(Kind.WARNING, _AT, "WARNING in {func}", _PC, _STACK, rank=45),
     row(
