@@ -142,6 +142,13 @@ WARNINGS = (
         role=Role.ANNOUNCE,
         rank=70,
     ),
+    # Before 6.2 nothing follows.
+    row(
+        Kind.BUG,
+        r"VFS: Busy inodes after unmount of .*\. Self-destruct in ",
+        "VFS: Busy inodes after unmount (use-after-free)",
+        single=True,
+    ),
     row(
         Kind.BUG,
         r"VFS: Busy inodes after unmount of ",
