@@ -91,7 +91,7 @@ PANICS = (
     # The first lines were lost.
     row(
         Kind.PANIC,
-        r"---\[ end Kernel panic - not syncing(?:: (?P<reason>.*?))? \]?-*",
+        r"---\[ end Kernel panic - not syncing(?:: (?P<reason>.*?)(?: exitcode=\S*)?)? *(?:\]-*)?$",
         "kernel panic: {reason}",
         role=Role.PANIC_AFTER,
         rank=15,
