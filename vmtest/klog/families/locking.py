@@ -134,7 +134,7 @@ LOCKING = (
     row(
         Kind.LOCK_DEBUG,
         r"BUG: (?P<lock>spinlock|rwlock|rwlock-\w+|write-lock|read-lock)"
-        r" (?P<what>[a-z][A-Za-z /]+?)(?:,| on CPU)",
+        r" (?P<what>[a-z][A-Za-z /-]+?)(?:,| on CPU)",
         "BUG: {lock} {what} in {func}",
         _STACK,
     ),
@@ -161,6 +161,12 @@ LOCKING = (
         Kind.ATOMIC_SLEEP,
         r"BUG: scheduling while atomic",
         "BUG: scheduling while atomic in {func}",
+        _STACK,
+    ),
+    row(
+        Kind.ATOMIC_SLEEP,
+        r"BUG: scheduling in a non-blocking section",
+        "BUG: scheduling in a non-blocking section in {func}",
         _STACK,
     ),
     row(
