@@ -113,6 +113,8 @@ LOCKING = (
         r"BUG: key \S+ (?:has not been registered|not in \.data)",
         "BUG: lock class key has not been registered in {func}",
         _STACK,
+        role=Role.ANNOUNCE,
+        rank=70,
     ),
     row(
         Kind.LOCKDEP,
