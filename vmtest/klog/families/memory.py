@@ -210,6 +210,13 @@ MEMORY = (
         _STACK,
         skip=_OF_PAGES,
     ),
+    row(
+        Kind.BAD_PAGE,
+        r"pagealloc: (?:memory corruption|single bit error)",
+        "BUG: page poison overwritten in {func}",
+        _STACK,
+        skip=f"^__kernel_unpoison_pages|{_OF_PAGES}",
+    ),
     row(Kind.BAD_PAGE, r"BUG: Bad page map in process ", "BUG: Bad page map"),
     row(Kind.BAD_PAGE, r"BUG: Bad page cache in process ", "BUG: Bad page cache in {func}", _STACK),
     row(Kind.BAD_PAGE, r"BUG: Bad rss-counter state ", "BUG: Bad rss-counter state", single=True),
