@@ -37,6 +37,8 @@ _HELPERS = _names(
     r" do_sp_pc_abort (handle_|__)?bad_stack arm64_force_sig_fault handle_(exception|break)"
     r" (do_)?(general_protection|double_fault|int3) error_entry ret_from_exception"
     r" program_check_\w+ machine_check\w* do_kernel_\w*fault do_DataAbort"
+    r" rust_helper_BUG (_R\w*)?rust_begin_unwind _R\w*4core9panicking\w*"
+    r" _R\w*4core6(option|result)\d+(unwrap|expect)_failed\w*"
     r" __invalid_\w+ _*sanitizer\w* entry_SYSCALL_64\w* refcount_error_report",
     # Sanitizers and other debugging aids.
     r"_*kasan\w* .*_kasan_.* _*asan_\w+ __hwasan_\w+ _*kmsan\w* __msan_\w+ _*kcsan\w* __tsan_\w+"
