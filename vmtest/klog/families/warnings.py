@@ -87,7 +87,7 @@ WARNINGS = (
     ),
     row(
         Kind.WARNING,
-        _AT + r"mm/\w+\.c" + _LINE + r"(?:k|v|kv)malloc\w*\+",
+        _AT + r"mm/\w+\.c" + _LINE + r"_*(?:k|v|kv)malloc\w*\+",
         "WARNING: kmalloc bug in {func}",
         _STACK,
         skip=_ALLOCATORS,
