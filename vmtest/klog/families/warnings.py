@@ -101,6 +101,13 @@ WARNINGS = (
         skip=OF_USB_CORE,
         rank=65,
     ),
+    # What the compiler or a macro calls only to warn.
+    row(
+        Kind.WARNING,
+        _AT + r"\S+" + _LINE + r"(?:warn_bogus_irq_restore|__fortify_report)\b",
+        "WARNING in {func}",
+        _STACK,
+    ),
     # Without CONFIG_DEBUG_BUGVERBOSE it has no file.
     row(
         Kind.WARNING,
