@@ -183,7 +183,8 @@ FAULTS = (
         Kind.OOPS,
         r"(?P<what>illegal operation|privileged operation|protection exception|addressing exception"
         r"|specification exception|operand exception|data exception|fixpoint divide exception"
-        r"|transaction constraint exception|monitor event): [0-9a-f]{4} ilc:\d \[#\d+\]",
+        r"|transaction constraint exception|monitor event|Low-address protection)"
+        r": [0-9a-f]{4} ilc:\d \[#\d+\]",
         "{what} in {func}",
         role=_F,
     ),
