@@ -37,6 +37,15 @@ STALLS = (
         "BUG: soft lockup in {func}",
         _ENTRY,
     ),
+    # Each of the others follows.
+    row(
+        Kind.HARD_LOCKUP,
+        r"watchdog: CPU ?\d+ detected hard LOCKUP on other CPUs",
+        "BUG: hard lockup in {func}",
+        _ENTRY,
+        role=Role.ANNOUNCE,
+        rank=30,
+    ),
     row(
         Kind.HARD_LOCKUP,
         r"(?:(?:NMI )?watchdog: )?(?:CPU ?\d+: )?Watchdog detected hard LOCKUP"
