@@ -31,7 +31,8 @@ BOOT = (
         Kind.BOOT_FAILURE,
         r"dracut(?:-initqueue)?(?:\[\d+\])?: (?:FATAL|Warning: Could not boot)",
         "dracut could not boot",
-        single=True,
+        role=Role.ANNOUNCE,
+        rank=30,
     ),
     row(
         Kind.BOOT_FAILURE,
@@ -59,7 +60,7 @@ BOOT = (
     ),
     row(
         Kind.BOOT_FAILURE,
-        r"No bootable device",
+        r"No bootable device|BdsDxe: No bootable option or device was found",
         "no bootable device",
         single=True,
     ),
@@ -67,7 +68,8 @@ BOOT = (
         Kind.BOOT_FAILURE,
         r"(?:XZ|LZ4|LZMA|ZSTD|GZIP)-compressed data is corrupt",
         "kernel image is corrupt",
-        single=True,
+        role=Role.ANNOUNCE,
+        rank=70,
     ),
     row(
         Kind.BOOT_FAILURE,
