@@ -192,6 +192,12 @@ MEMORY = (
     ),
     row(
         Kind.SLAB_CORRUPTION,
+        r"slab error in \w+\(\): cache ",
+        "BUG: slab error in {func}",
+        _STACK,
+    ),
+    row(
+        Kind.SLAB_CORRUPTION,
         r"Slab corruption(?: \([^)]*\))?: \S+ start=",
         "BUG: slab corruption in {func}",
         _STACK,
