@@ -41,10 +41,10 @@ def test_a_server_that_was_taken_over_from_answers_nothing_any_more(
 
 
 def test_a_server_that_comes_amid_a_take_over_is_taken_over_from_too(python: RemotePython) -> None:
-    assert python.call(retirement.comes_meanwhile) == {
-        "told": ["ShutdownWanted", "Gone"],
-        "intact": True,
-    }
+    seen = python.call(retirement.comes_meanwhile)
+    # The thread may have learned it when it handed the old server's answer in.
+    assert seen.pop("over") in ("Gone", "ENOENT")
+    assert seen == {"told": "ShutdownWanted", "intact": True}
 
 
 def test_who_attaches_amid_a_take_over_is_taken_over_from_too(servers: ServerPython) -> None:

@@ -74,3 +74,11 @@ def test_a_request_that_is_handed_on_has_its_whole_time_again(servers: ServerPyt
     first, second = ended["seconds"]
     assert 3 + 4 * EARLIEST <= first <= 3 + 4 + LATEST, ended
     assert 4 * EARLIEST <= second <= 4 + LATEST, ended
+
+
+def test_a_request_behind_one_that_is_handed_on_ends_in_its_own_time(servers: ServerPython) -> None:
+    assert servers.call(timeouts.behind_what_was_handed_on) == {
+        "second": "EIO",
+        "first": True,
+        "usable": True,
+    }

@@ -15,6 +15,7 @@ from zosbd2 import WireProtocol
 from .disks import (
     BLOCK,
     Submitter,
+    answer_of,
     by_hand,
     counter,
     created,
@@ -216,4 +217,31 @@ def handed_on(protocol: WireProtocol) -> HandedOn:
             "outcomes": outcomes,
             "seconds": [each.seconds for each in (first, second)],
             "timeouts": counter("testdisk", "timeouts"),
+        }
+
+
+def behind_what_was_handed_on(protocol: WireProtocol) -> dict[str, object]:
+    """A server of two closes after 3 s of 4 with a read, which goes before one that is queued.
+
+    The other one asks for nothing until that has ended.
+    """
+    with (
+        udev_held(),
+        zosbd2.Control() as control,
+        created(control, "testdisk", timeout_seconds=4 * _TIMEOUT) as handle,
+    ):
+        server = attached(control, handle, protocol)
+        other = attached(control, handle, protocol)
+        first = reader("testdisk", 0)
+        server.fetch_request()
+        second = reader("testdisk", BLOCK)
+        wait_until("the second is queued", lambda: counter("testdisk", "queued") == 1)
+        time.sleep(3 * _TIMEOUT)
+        server.node.close()
+        ended = outcome(second.end)
+        other.hand_in(answer_of(other.fetch_request()))
+        return {
+            "second": ended,
+            "first": first.end() == pattern(0, BLOCK),
+            "usable": _serves(other),
         }
