@@ -54,15 +54,21 @@ class Store:
 
 @contextlib.contextmanager
 def created(
-    control: zosbd2.Control, name: str, size: int = 16 * MIB, *, timeout_seconds: int = 60
+    control: zosbd2.Control,
+    name: str,
+    size: int = 16 * MIB,
+    *,
+    timeout_seconds: int = 60,
+    recovery: int = WAIT,
 ) -> Iterator[int]:
     """A device that nobody serves yet; destroyed by force if it is still there at the end."""
-    handle = control.create(name, size, timeout_seconds=timeout_seconds)
+    handle = control.create(
+        name, size, timeout_seconds=timeout_seconds, recovery=zosbd2.Recovery(recovery)
+    )
     try:
         yield handle
     finally:
-        with contextlib.suppress(zosbd2.NoSuchDevice):
-            control.destroy(handle, force=True)
+        outlived(control, handle)
 
 
 @contextlib.contextmanager
@@ -104,14 +110,15 @@ def by_hand(
 
 
 @contextlib.contextmanager
-def unwatched(control: zosbd2.Control, recovery: int = WAIT) -> Iterator[int]:
+def unwatched(
+    control: zosbd2.Control, recovery: int = WAIT, *, timeout_seconds: int = 60
+) -> Iterator[int]:
     """/dev/testdisk, with nobody looking at it; destroyed by force at the end."""
-    with udev_held():
-        handle = control.create("testdisk", 16 * MIB, recovery=zosbd2.Recovery(recovery))
-        try:
-            yield handle
-        finally:
-            outlived(control, handle)
+    with (
+        udev_held(),
+        created(control, "testdisk", timeout_seconds=timeout_seconds, recovery=recovery) as handle,
+    ):
+        yield handle
 
 
 def outlived(control: zosbd2.Control, handle: int) -> None:

@@ -25,6 +25,7 @@ from .disks import (
     pread,
     reader,
     udev_held,
+    unwatched,
     wait_until,
     writer,
 )
@@ -198,20 +199,21 @@ class HandedOn(TypedDict):
     timeouts: int
 
 
+def _leaves_late(server: zosbd2.Exchange) -> tuple[Submitter, Submitter]:
+    """A server closes after 3 s with a read, while another one is queued; returns both."""
+    first = reader("testdisk", 0)
+    server.fetch_request()
+    second = reader("testdisk", BLOCK)
+    wait_until("the second is queued", lambda: counter("testdisk", "queued") == 1)
+    time.sleep(3 * _TIMEOUT)
+    server.node.close()
+    return first, second
+
+
 def handed_on(protocol: WireProtocol) -> HandedOn:
     """A read loses its server after 3 s of 4; another one is queued all the while."""
-    with (
-        udev_held(),
-        zosbd2.Control() as control,
-        created(control, "testdisk", timeout_seconds=4 * _TIMEOUT) as handle,
-    ):
-        server = attached(control, handle, protocol)
-        first = reader("testdisk", 0)
-        server.fetch_request()
-        second = reader("testdisk", BLOCK)
-        wait_until("the second is queued", lambda: counter("testdisk", "queued") == 1)
-        time.sleep(3 * _TIMEOUT)
-        server.node.close()
+    with zosbd2.Control() as control, unwatched(control, timeout_seconds=4 * _TIMEOUT) as handle:
+        first, second = _leaves_late(attached(control, handle, protocol))
         outcomes = [outcome(each.end) for each in (first, second)]
         return {
             "outcomes": outcomes,
@@ -225,19 +227,10 @@ def behind_what_was_handed_on(protocol: WireProtocol) -> dict[str, object]:
 
     The other one asks for nothing until that has ended.
     """
-    with (
-        udev_held(),
-        zosbd2.Control() as control,
-        created(control, "testdisk", timeout_seconds=4 * _TIMEOUT) as handle,
-    ):
+    with zosbd2.Control() as control, unwatched(control, timeout_seconds=4 * _TIMEOUT) as handle:
         server = attached(control, handle, protocol)
         other = attached(control, handle, protocol)
-        first = reader("testdisk", 0)
-        server.fetch_request()
-        second = reader("testdisk", BLOCK)
-        wait_until("the second is queued", lambda: counter("testdisk", "queued") == 1)
-        time.sleep(3 * _TIMEOUT)
-        server.node.close()
+        first, second = _leaves_late(server)
         ended = outcome(second.end)
         other.hand_in(answer_of(other.fetch_request()))
         return {
