@@ -80,6 +80,20 @@ def replaced_repeatedly(
         process.wait_for("replaced", 120)
 
 
+def _await_udev(guest: Guest) -> None:
+    """It opens a disk for a moment when it is new, and when who wrote to it has closed it.
+
+    A server takes that for another server, and a destroy for a user.
+    """
+    guest.run("udevadm", "settle", timeout=60)
+
+
+def destroy(guest: Guest) -> None:
+    """Without force: nobody uses the device any more."""
+    _await_udev(guest)
+    guest.run("zosbd2ctl", "destroy", NAME)
+
+
 @contextmanager
 def _ending(guest: Guest, process: Process) -> Iterator[None]:
     process.wait_for("ready", 60)
@@ -88,7 +102,7 @@ def _ending(guest: Guest, process: Process) -> Iterator[None]:
     except BaseException:
         guest.run("zosbd2ctl", "destroy", NAME, "--force", check=False)
         raise
-    guest.run("zosbd2ctl", "destroy", NAME)
+    destroy(guest)
     process.wait_for("ended 0", 60)
 
 
@@ -147,11 +161,6 @@ def use_while_killed(
     return verdict
 
 
-def _await_udev(guest: Guest) -> None:
-    """It locks a new disk while it looks at it, which a server takes for another server."""
-    guest.run("udevadm", "settle", timeout=60)
-
-
 @contextmanager
 def served_from(
     guest: Guest, node: str, command: Callable[[str], Sequence[str]]
@@ -161,7 +170,7 @@ def served_from(
     with guest.start(*command(node)) as server:
         server.wait_for("ready", 60)
         yield server
-        guest.run("zosbd2ctl", "destroy", NAME)
+        destroy(guest)
         server.wait(30)
 
 

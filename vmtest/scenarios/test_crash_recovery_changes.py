@@ -22,6 +22,7 @@ from .recovery import (
     Servers,
     check_file_system,
     counter,
+    destroy,
     file_servers,
     fio_until,
     kept_ramdisk,
@@ -111,5 +112,5 @@ def test_crash_recovery_resize_under_load(
         assert not verdict.problems, str(verdict)
         check_file_system(guest, kind)
         assert counter(guest, "errors") == 0
-        guest.run("zosbd2ctl", "destroy", NAME)
+        destroy(guest)
         assert server.wait(30).status == 0

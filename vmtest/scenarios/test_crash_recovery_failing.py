@@ -11,7 +11,15 @@ from vmtest.guest import Guest
 from .equipment import ServerPython
 from .filesystems import EVERY_JOURNALLING
 from .guestlib import failing, misbehaving
-from .recovery import MOUNT_POINT, NAME, NODE, file_servers, kept_ramdisk, make_file_system
+from .recovery import (
+    MOUNT_POINT,
+    NAME,
+    NODE,
+    destroy,
+    file_servers,
+    kept_ramdisk,
+    make_file_system,
+)
 
 pytestmark = pytest.mark.usefixtures("module", "programs")
 
@@ -130,7 +138,7 @@ def test_crash_recovery_oom_killer_strikes_the_server(guest: Guest, protocol: Wi
         guest.run("cmp", "/bin/busybox", f"{MOUNT_POINT}/busybox")
         assert guest.read(f"/sys/block/{NAME}/zosbd2/errors") == "0\n"
         guest.run("umount", MOUNT_POINT)
-        guest.run("zosbd2ctl", "destroy", NAME)
+        destroy(guest)
         assert server.wait(30).status == 0
 
 
@@ -147,7 +155,7 @@ def test_crash_recovery_server_without_memory_for_its_store(
             assert "No space left on device" in full.stderr
             guest.run("blkdiscard", NODE)
             guest.run(*fill, "count=16")
-            guest.run("zosbd2ctl", "destroy", NAME)
+            destroy(guest)
             assert server.wait(30).status == 0
     finally:
         guest.run("mount", "-o", "remount,size=50%", "/dev/shm")
