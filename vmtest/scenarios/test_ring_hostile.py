@@ -32,6 +32,14 @@ def test_positions_that_cannot_be_are_refused(python: RemotePython) -> None:
     assert right == [True, True]
 
 
+def test_who_is_retired_is_told_so_whatever_it_says_of_its_requests(python: RemotePython) -> None:
+    assert python.call(ring_hostile.wrong_positions_amid_a_take_over) == {
+        "requests": [0, 0],
+        "answers": ["EPROTO", "EPROTO"],
+        "intact": True,
+    }
+
+
 def test_a_channel_knows_no_other_calls(python: RemotePython) -> None:
     assert python.call(ring_hostile.wrong_calls) == {
         "next bit": "EINVAL",

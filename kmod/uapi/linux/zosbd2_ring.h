@@ -74,8 +74,9 @@
  *
  * Returns how many it brought, or fails with
  * EINVAL: a wrong argument; nothing has been done;
- * EPROTO: answer_tail or request_head cannot be; as much as the ring has
- *	entries is between it and its counterpart;
+ * EPROTO: answer_tail cannot be, or request_head where the channel may get
+ *	requests; as much as the ring has entries is between it and its
+ *	counterpart;
  * EBADMSG, EFAULT: the answer at answer_head is wrong, or its memory is not
  *	there; those before it have been carried out;
  * ENOBUFS: requests were asked for, and request_head leaves no room for one;

@@ -175,20 +175,34 @@ static void copy_over_itself(struct host *host, struct ring *ring,
 	must_find_nothing(host, ring, &hand, "a request did not end");
 }
 
+/*
+ * Does a call refuse them?  Who is being retired gets no requests, so that
+ * nobody looks where they would go.
+ */
+static bool refuses_positions(struct ring *ring, bool only_of_requests)
+{
+	long ret = ring_enter(ring, 0, false);
+
+	return is_over(ret) || (ret < 0 && errno == EPROTO) ||
+	       (!ret && only_of_requests &&
+		ring_header(ring)->state == ZOSBD2_RING_QUIESCING);
+}
+
 static void wrong_positions(struct host *host, struct ring *ring)
 {
 	volatile struct zosbd2_ring *header = ring_header(ring);
 	struct chance *chance = &host->service.chance;
-	long ret;
+	bool of_requests = one_in(chance, 2);
+	uint32_t beyond = 1 + below(chance, UINT32_MAX / 2);
 
-	if (one_in(chance, 2))
-		header->answer_tail = header->answer_head + ring->entries + 1 +
-				      below(chance, UINT32_MAX / 2);
+	if (of_requests)
+		header->request_head = header->request_tail + beyond;
 	else
-		header->request_head = header->request_tail + 1 +
-				       below(chance, UINT32_MAX / 2);
-	ret = ring_enter(ring, 0, false);
-	if (!is_over(ret) && (ret >= 0 || errno != EPROTO))
+		header->answer_tail =
+			header->answer_head + ring->entries + beyond;
+	/* A take-over may have been given up amid the first call. */
+	if (!refuses_positions(ring, of_requests) &&
+	    !refuses_positions(ring, of_requests))
 		breach(host->worker, "positions that cannot be were taken");
 	ring_publish(ring);
 }

@@ -18,7 +18,7 @@ from functools import partial
 from typing import NoReturn, TypedDict
 
 import zosbd2
-from zosbd2 import Feature, RingOperation, ring_abi
+from zosbd2 import Feature, RingOperation, RingState, ring_abi
 from zosbd2.abi import DeviceCall
 from zosbd2.ring_abi import (
     ANSWER_COPY,
@@ -162,6 +162,31 @@ def wrong_positions() -> tuple[dict[str, list[str]], list[bool]]:
         untouched = counter(NAME, "in_flight") == 1 and counter(NAME, "late_answers") == 0
         ring.answer(asked, pattern(0, BLOCK))
         return found, [untouched, submitter.end() == pattern(0, BLOCK)]
+
+
+def wrong_positions_amid_a_take_over() -> dict[str, object]:
+    """The same for a server that is being retired, which gets no requests any more."""
+    with device() as (control, handle):
+        ring = Ring(control, handle, entries=4)
+        channel = ring.channel
+        submitter = reader(NAME, 0)
+        (asked,) = ring.fetch(1)
+        taking = Submitter(partial(control.attach_queue, handle, take_over=True, timeout_ms=20000))
+
+        def is_retired() -> bool:
+            return channel.enter_raw(1) == 0 and channel.state == RingState.QUIESCING
+
+        wait_until("the take-over", is_retired)
+        right = channel.request_head, channel.answer_tail
+        channel.request_head += 1
+        of_requests = [channel.enter_raw(argument) for argument in (0, 1)]
+        channel.request_head, channel.answer_tail = right[0], right[1] + 5
+        of_answers = [outcome(partial(channel.enter_raw, argument)) for argument in (0, 1)]
+        channel.answer_tail = right[1]
+        ring.answer(asked, pattern(0, BLOCK))
+        intact = submitter.end() == pattern(0, BLOCK)
+        taking.end()
+        return {"requests": of_requests, "answers": of_answers, "intact": intact}
 
 
 def wrong_calls() -> dict[str, str]:
