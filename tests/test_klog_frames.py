@@ -51,6 +51,10 @@ def test_frame_is_parsed(text: str, frame: Frame) -> None:
         ("pc : fetch+0x1/0x2", Frame("fetch", 1, pc=True)),
         ("epc : fetch+0x1/0x2", Frame("fetch", 1, pc=True)),
         ("NIP [c000000000a1b2c4] fetch+0x1/0x2", Frame("fetch", 1, pc=True)),
+        ("TPC: <fetch+0x1/0x2 [zosbd2]>", Frame("fetch", 1, "zosbd2", pc=True)),
+        (" IAOQ[0]: fetch+0x1/0x2", Frame("fetch", 1, pc=True)),
+        ("PC: [<002a1b3c>] fetch+0x1/0x2", Frame("fetch", 1, pc=True)),
+        ("pc is at fetch+0x1/0x2", Frame("fetch", 1, pc=True)),
         (
             "Krnl PSW : 0704c00180000000 00000000001e1c2a (fetch+0x1/0x2)",
             Frame("fetch", 1, pc=True),

@@ -64,7 +64,8 @@ _BARE = re.compile(
 
 _PC = re.compile(
     r"(?:(?:RIP|EIP): (?:(?P<segment>[0-9a-f]{4}):)?"
-    r"|(?:pc|epc)\s*:\s*|PC is at |NIP \[[0-9a-f]+\] |\s*ERA: |Krnl PSW : .*\()"
+    r"|(?:pc|epc)\s*:\s*|(?:PC|pc) is at |NIP \[[0-9a-f]+\] |\s*ERA: |Krnl PSW : .*\("
+    r"|T?PC: <?|\s*IAOQ\[0\]: )"
     r"(?:\[?<[0-9a-f]+>\]? *|[0-9a-f]{8,16} )*"
     r"(?:0x(?P<raw>[0-9a-f]+)"
     r"|" + _SYMBOL + r"(?:" + _OFFSET + _MODULE + r"|(?P<inline> \S+:\d+ \[inline\])))"

@@ -40,6 +40,7 @@ _BODY = re.compile(
     r"|Call [Tt]race"
     r"|Modules linked in|Tainted|Oops|PGD|pgd|Mem abort info|Data abort info|Internal error|pstate"
     r"|pc|lr|sp|psw|epc|ra|gp|status|Krnl|NIP|LR|GPR\d+|MSR|Stopper|Backtrace|stack backtrace|note"
+    r"|PSW|IASQ|s?r\d\d-\d\d|TSTATE|RPC|[gilo][04](?=:)|I7"
     r"|RDX|RBP|R\d\d|RAX|RSP|FS|GS|CS|DR\d|CR2|PKRU|EAX|ESI|DS|Kernel Offset|ORIG_RAX|x\d+ ?"
     r"|Sending NMI|NMI backtrace|Rebooting in|Kernel panic|Allocated|Freed|The buggy|Memory state"
     r"|Read of|Write of|page|raw|flags|head|anon|aops|Uninit|Local variable|Bytes|Object|Redzone"

@@ -45,7 +45,7 @@ _PLACE = re.compile(
     r"(?: \[(?P<module>[A-Za-z_][\w-]*)[^\]]*\])?(?! ?\(\S+:\d+\))(?! \S+:\d+$)"
 )
 # The instruction itself, not the one after a call.
-_EXACT = re.compile(r"(?:RIP|EIP|pc|epc|PC is at|NIP)\b|WARNING: ")
+_EXACT = re.compile(r"(?:RIP|EIP|pc|epc|T?PC|\s*IAOQ|NIP)\b|WARNING: ")
 
 
 def queries(report: Report) -> list[Query]:

@@ -69,6 +69,9 @@ FAULTS = (
     ),
     row(Kind.OOPS, r"(?:BUG: )?[Uu]nable to handle kernel ", _PAGING),
     row(Kind.OOPS, r"(?:BUG: )?[Kk]ernel attempted to ", _PAGING, role=Role.ANNOUNCE, rank=40),
+    # PA-RISC.
+    row(Kind.OOPS, r"Bad Address \(null pointer deref\?\): Code=\d+ \(", _NULL),
+    row(Kind.OOPS, r"Kernel Fault: Code=\d+ \(", _PAGING),
     # BUG() and what is made of it.
     row(
         Kind.LIST_CORRUPTION,

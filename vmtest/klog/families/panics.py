@@ -26,7 +26,8 @@ PANICS = (
     row(
         Kind.PANIC,
         _P + r"(?P<reason>Attempted to kill (?:init|the idle task)!?"
-        r"|Aiee, killing interrupt handler!?|bad mode|Corrupt kernel stack, can't continue)",
+        r"|Aiee, killing interrupt handler!?|bad mode|Corrupt kernel stack, can't continue"
+        r"|Kernel Fault|Bad Address \(null pointer deref\?\))",
         "kernel panic: {reason}",
         role=Role.PANIC_AFTER_FAULT,
         rank=20,
