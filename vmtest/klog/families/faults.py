@@ -114,6 +114,15 @@ FAULTS = (
     ),
     # Traps. "Oops: " stands before them from 6.10 on.
     row(
+    # Before 6.1.
+    row(
+        Kind.CONTROL_FLOW,
+        r"CFI failure \(target: ",
+        "CFI failure in {func}",
+        _STACK,
+        role=Role.ANNOUNCE,
+        rank=70,
+    ),
         Kind.GPF,
         _OOPS + r"general protection fault\b.*\[#\d+\]|general protection fault: [0-9a-f]{4}\b",
         "general protection fault in {func}",

@@ -33,6 +33,13 @@ PANICS = (
         rank=20,
     ),
     row(
+        Kind.CONTROL_FLOW,
+        _P + r"CFI failure \(target: ",
+        "CFI failure in {func}",
+        _STACK,
+        rank=70,
+    ),
+    row(
         Kind.STACK_CORRUPTION,
         _P + r"stack-protector: Kernel stack is corrupted in: @F",
         "kernel panic: stack is corrupted in {func}",
