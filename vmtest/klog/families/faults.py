@@ -190,20 +190,20 @@ FAULTS = (
     ),
     row(Kind.OOPS, r"Unhandled (?:fault|prefetch abort): ", "Unhandled fault in {func}"),
     # MIPS and LoongArch; s390, whose BUG() is a monitor event.
-    row(Kind.BUG, r"Kernel bug detected\[#\d+\]", "kernel BUG in {func}", role=_F),
+    row(Kind.BUG, r"Kernel (?:bug detected|BUG )\[#\d+\]", "kernel BUG in {func}", role=_F),
     row(
         Kind.OOPS,
-        r"(?P<what>illegal operation|privileged operation|protection exception|addressing exception"
-        r"|specification exception|operand exception|data exception|fixpoint divide exception"
-        r"|transaction constraint exception|monitor event|Low-address protection)"
-        r": [0-9a-f]{4} ilc:\d \[#\d+\]",
+        r"(?P<what>(?:illegal|privileged) operation|(?:monitor|space switch) event"
+        r"|(?:protection|addressing|execute|operand|data|(?:translation )?specification|special"
+        r" operation|fixpoint divide|transaction constraint|hfp \w+|vector processing"
+        r"|unknown program) exception|Low-address protection): [0-9a-f]{4} ilc:\d \[#\d+\]",
         "{what} in {func}",
         role=_F,
     ),
     row(
         Kind.OOPS,
-        r"(?P<what>Reserved instruction|do_cpu invoked|Unhandled kernel unaligned access|TLB miss)"
-        r"\b.*\[#\d+\]",
+        r"(?P<what>(?:Reserved|Break|Trap) instruction|FP exception|do_\w+ invoked"
+        r"|Unhandled kernel unaligned access|Kernel ale access|TLB miss)\b.*\[#\d+\]",
         "{what} in {func}",
         role=_F,
     ),
