@@ -87,6 +87,14 @@ FAULTS = (
         "kernel BUG in {func}",
         rank=60,
     ),
+    # Where the architecture brings no BUG() of its own, as in user-mode Linux.
+    row(
+        Kind.BUG,
+        r"BUG: failure at \S+:\d+/(?P<func>\w+)\(\)!",
+        "kernel BUG in {func}",
+        _HEADER,
+        rank=60,
+    ),
     # Control flow integrity.
     row(
         Kind.CONTROL_FLOW,
@@ -106,14 +114,6 @@ FAULTS = (
         role=Role.ANNOUNCE,
         rank=70,
     ),
-    row(
-        Kind.CONTROL_FLOW,
-        _OOPS + r"control protection(?: fault)?[:,].*\[#\d+\]",
-        "control protection fault in {func}",
-        role=_F,
-    ),
-    # Traps. "Oops: " stands before them from 6.10 on.
-    row(
     # Before 6.1.
     row(
         Kind.CONTROL_FLOW,
@@ -123,6 +123,14 @@ FAULTS = (
         role=Role.ANNOUNCE,
         rank=70,
     ),
+    row(
+        Kind.CONTROL_FLOW,
+        _OOPS + r"control protection(?: fault)?[:,].*\[#\d+\]",
+        "control protection fault in {func}",
+        role=_F,
+    ),
+    # Traps. "Oops: " stands before them from 6.10 on.
+    row(
         Kind.GPF,
         _OOPS + r"general protection fault\b.*\[#\d+\]|general protection fault: [0-9a-f]{4}\b",
         "general protection fault in {func}",

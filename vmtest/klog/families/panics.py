@@ -27,7 +27,7 @@ PANICS = (
         Kind.PANIC,
         _P + r"(?P<reason>Attempted to kill (?:init|the idle task)!?"
         r"|Aiee, killing interrupt handler!?|bad mode|Corrupt kernel stack, can't continue"
-        r"|Kernel Fault|Bad Address \(null pointer deref\?\))",
+        r"|Kernel Fault|Bad Address \(null pointer deref\?\)|BUG!)",
         "kernel panic: {reason}",
         role=Role.PANIC_AFTER_FAULT,
         rank=20,
