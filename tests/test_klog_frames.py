@@ -20,6 +20,8 @@ from vmtest.klog.frames import Frame, entry, innermost, parse_frame, parse_pc, p
         (" fetch+0x1/0x2 drivers/block/zosbd2.c:12", Frame("fetch", 1)),
         (" fetch drivers/block/zosbd2.c:12 [inline]", Frame("fetch", inline=True)),
         (" fetch (drivers/block/zosbd2.c:12) zosbd2", Frame("fetch", None, "zosbd2")),
+        ("? fetch (a.c:12 (discriminator 3) b.h:7) ", Frame("fetch", unreliable=True)),
+        ("fetch (??:?) [zosbd2] (P)", Frame("fetch", None, "zosbd2")),
         (
             " [<ffffffff81234567>] fetch+0x1/0x2",
             Frame("fetch", 1, address=0xFFFFFFFF81234567),
@@ -48,6 +50,12 @@ def test_frame_is_parsed(text: str, frame: Frame) -> None:
         ("RIP: 0010:fetch fs/fetch.c:12 [inline]", Frame("fetch", pc=True, inline=True)),
         ("RIP: 0010:0xffffffffc0a31010", Frame("", pc=True, address=0xFFFFFFFFC0A31010)),
         ("EIP: fetch+0x1/0x2", Frame("fetch", 1, pc=True)),
+        (
+            "RIP: 0010:fetch (a.c:12 (discriminator 3)) zosbd2",
+            Frame("fetch", None, "zosbd2", pc=True),
+        ),
+        ("pc : fetch (a.c:12 b.h:7) ", Frame("fetch", pc=True)),
+        ("pc : [0xffffffe1d9c5e6f8] fetch+0x1/0x2", Frame("fetch", 1, pc=True)),
         ("pc : fetch+0x1/0x2", Frame("fetch", 1, pc=True)),
         ("epc : fetch+0x1/0x2", Frame("fetch", 1, pc=True)),
         ("NIP [c000000000a1b2c4] fetch+0x1/0x2", Frame("fetch", 1, pc=True)),

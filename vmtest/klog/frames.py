@@ -44,6 +44,10 @@ _SYMBOL = r"(?P<symbol>[A-Za-z_$][\w.$]*)"
 _OFFSET = r"\+0x(?P<offset>[0-9a-f]+)(?:/0x[0-9a-f]+)?"
 _MODULE = r"(?: +\[(?P<module>[A-Za-z_][\w-]*)(?: [0-9a-f]{8,}| \([A-Z]+\))*\])?"
 
+# " (file.c:12 (discriminator 3) other.h:34)": decode_stacktrace.sh puts this for the offset.
+_PLACE = r"[^\s()]+:[\d?]+(?: \(discriminator \d+\))?"
+_PLACES = rf" \({_PLACE}(?: {_PLACE})*\)"
+
 # " ? func+0x12/0x34 [mod] file.c:12", "[<ffffffff81000000>] func+0x12/0x34", "#0: func+..."
 _FRAME = re.compile(
     r"[ \t|]*(?:\[[0-9a-f]{8,16}\] ?)*(?:\(?\[<(?P<address>[0-9a-f]+)>\]\)? ?)?"
@@ -52,7 +56,8 @@ _FRAME = re.compile(
 # "func file.c:12 [inline]" and "func (file.c:12)" of logs that were symbolized already.
 _INLINE = re.compile(r"[ \t]+(?:\[[ <>0-9a-f]+\] ?)?" + _SYMBOL + r" \S+:\d+ \[inline\]")
 _DECODED = re.compile(
-    r"[ \t]+(?P<unreliable>\? )?" + _SYMBOL + r" \([^()]*:\d+[^()]*\)(?: (?P<module>\w+))?\s*$"
+    r"[ \t]*(?P<unreliable>\? )?" + _SYMBOL + _PLACES + r"(?: \[?(?P<module>\w+)\]?)?"
+    r"(?: \([A-Z]+\))*\s*$"
 )
 # arm: " func from caller+0x1/0x2", "[<c0100000>] (func) from [<c0100010>] (caller+0x1/0x2)".
 _ARM = re.compile(
@@ -66,9 +71,10 @@ _PC = re.compile(
     r"(?:(?:RIP|EIP): (?:(?P<segment>[0-9a-f]{4}):)?"
     r"|(?:pc|epc)\s*:\s*|(?:PC|pc) is at |NIP \[[0-9a-f]+\] |\s*ERA: |Krnl PSW : .*\("
     r"|T?PC: <?|\s*IAOQ\[0\]: )"
-    r"(?:\[?<[0-9a-f]+>\]? *|[0-9a-f]{8,16} )*"
+    r"(?:\[?<[0-9a-f]+>\]? *|\[0x[0-9a-f]+\] |[0-9a-f]{8,16} )*"
     r"(?:0x(?P<raw>[0-9a-f]+)"
-    r"|" + _SYMBOL + r"(?:" + _OFFSET + _MODULE + r"|(?P<inline> \S+:\d+ \[inline\])))"
+    r"|" + _SYMBOL + r"(?:" + _OFFSET + _MODULE + r"|(?P<inline> \S+:\d+ \[inline\])"
+    r"|" + _PLACES + r"(?: \[?(?P<decoded>\w+))?))"
 )
 _KERNEL_SEGMENTS = ("0010", "0060", "e030")
 
@@ -103,7 +109,7 @@ def parse_pc(text: str) -> Frame | None:
     return Frame(
         match["symbol"] or "",
         int(match["offset"], 16) if match["offset"] else None,
-        match["module"],
+        match["module"] or match["decoded"],
         pc=True,
         address=int(match["raw"], 16) if match["raw"] else None,
         inline=bool(match["inline"]),
