@@ -171,7 +171,8 @@ def test_stacks_of_a_dependency_chain_are_not_the_guilty_one() -> None:
      "hlock_class", "vma_alloc_folio_noprof", "get_zeroed_page_noprof", "__alloc_percpu_gfp",
      "kzfree", "handle_page_fault", "do_el1_undef", "early_brk64", "__bad_stack",
      "handle_exception", "do_double_fault", "report_cfi_failure", "srso_alias_return_thunk",
-     "perf_trace_lock_acquire"],
+     "perf_trace_lock_acquire", "__lock_text_start", "ftrace_regs_caller", "bitmap_set",
+     "folio_lock_wait", "clear_page_erms"],
 )  # fmt: skip
 def test_helper_is_not_guilty(name: str) -> None:
     assert innermost([Frame(name, 1), Frame("caller", 1)]) == Frame("caller", 1)
@@ -181,7 +182,10 @@ def test_helper_is_not_guilty(name: str) -> None:
     "name",
     ["strp_data_ready", "stream_open", "atomic_open", "get_user_pages", "die_badly",
      "copy_page_from_iter_atomic", "kfree_skb", "vfree", "rb_erase", "__flush_work",
-     "string_get_size", "set_track_name", "__downgrade", "bad_stack_of_cards"],
+     "string_get_size", "set_track_name", "__downgrade", "bad_stack_of_cards", "bitmap_ip_add",
+     "bitmap_port_list", "folio_lock_anon_vma_read", "clear_page_dirty_for_io",
+     "__lock_task_sighand", "ftrace_set_hash",
+     "__list_lru_walk_one"],
 )  # fmt: skip
 def test_name_that_only_begins_like_a_helpers_is_guilty(name: str) -> None:
     assert innermost([Frame("memcpy", 1), Frame(name, 1), Frame("caller", 1)]) == Frame(name, 1)
