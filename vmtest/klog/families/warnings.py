@@ -14,6 +14,7 @@ _AT = r"WARNING: (?:CPU: \d+ PID: \d+ at |at (?=\S+:\d+ )|(?:\[.*\] )?(?=\S+:\d+
 _WHERE = r"\S+(?::\d+)?(?: at)? (?!at )"
 _LINE = r":\d+(?: at)? "
 _ALLOCATORS = r"alloc|slab|kmem|memdup|str.?dup"
+_OF_KOBJECTS = r"kobject_|kset_"
 
 WARNINGS = (
     row(
@@ -66,7 +67,7 @@ WARNINGS = (
         _AT + r"lib/kobject\.c" + _LINE,
         "WARNING: kobject bug in {func}",
         _STACK,
-        skip="kobject_|kset_",
+        skip=_OF_KOBJECTS,
         rank=65,
     ),
     row(
@@ -139,7 +140,14 @@ WARNINGS = (
         r"sysfs: cannot create duplicate filename",
         "sysfs: cannot create duplicate filename in {func}",
         _STACK,
-        skip="^sysfs_",
+        skip=f"^sysfs_|{_OF_KOBJECTS}|^device_(?:add|register|create)|internal_create_group",
+    ),
+    row(
+        Kind.WARNING,
+        r"kobject[: ].*: tried to (?:init an |add an un)initialized object, something is",
+        "WARNING: kobject bug in {func}",
+        _STACK,
+        skip=_OF_KOBJECTS,
     ),
     row(Kind.WARNING, r"irq \d+: nobody cared", "irq: nobody cared", _STACK),
     row(
@@ -160,6 +168,20 @@ WARNINGS = (
         Kind.BUG,
         r"VFS: Busy inodes after unmount of ",
         "VFS: Busy inodes after unmount (use-after-free)",
+        role=Role.ANNOUNCE,
+        rank=70,
+    ),
+    # Before 6.7 nothing follows.
+    row(
+        Kind.BUG,
+        r"VFS: Close: file count is 0$",
+        "VFS: Close: file count is zero (use-after-free)",
+        single=True,
+    ),
+    row(
+        Kind.BUG,
+        r"VFS: Close: file count is 0 ",
+        "VFS: Close: file count is zero (use-after-free)",
         role=Role.ANNOUNCE,
         rank=70,
     ),
