@@ -38,6 +38,7 @@ def fixture(name: str) -> str:
         ("[   12.000000] reboot: Restarting system", DeathReason.REBOOT),
         ("[   12.000000] sysrq: Resetting", DeathReason.REBOOT),
         ("[   12.000000] kexec_core: Starting new kernel", DeathReason.REBOOT),
+        ("[   12.000000] Starting crashdump kernel...", DeathReason.REBOOT),
         ("[   12.000000] reboot: Power down", DeathReason.POWER_OFF),
         ("[   12.000000] reboot: System halted", DeathReason.HALT),
         (" -- System halted", DeathReason.HALT),

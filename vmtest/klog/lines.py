@@ -135,7 +135,7 @@ _DEATHS: tuple[tuple[DeathReason, re.Pattern[str]], ...] = (
         re.compile(
             r"Rebooting in \d+ seconds|reboot: (?:Restarting system|machine restart)"
             r"|SysRq : (?:Emergency Remount R/O & )?Resetting|sysrq: Resetting"
-            r"|kexec(?:_core)?: Starting new kernel"
+            r"|kexec(?:_core)?: Starting new kernel|(?:Starting|Loading) crashdump kernel"
         ),
     ),
     (DeathReason.POWER_OFF, re.compile(r"reboot: Power down|sysrq: Power Off")),
