@@ -211,7 +211,7 @@ FAULTS = (
     row(
         Kind.OOPS,
         r"(?P<what>(?:Reserved|Break|Trap) instruction|FP exception|do_\w+ invoked"
-        r"|Unhandled kernel unaligned access|Kernel ale access|TLB miss)\b.*\[#\d+\]",
+        r"|Unhandled kernel unaligned access|Kernel a[dl]e access|TLB miss)\b.*\[#\d+\]",
         "{what} in {func}",
         role=_F,
     ),

@@ -76,7 +76,7 @@ PANICS = (
     ),
     row(
         Kind.HARDWARE,
-        _P + r"(?P<reason>Fatal machine check.*|Fatal hardware error.*"
+        _P + r"(?P<reason>Fatal (?:local )?machine check.*|Fatal hardware error.*"
         r"|Timeout: Not all CPUs entered broadcast exception handler)",
         "kernel panic: {reason}",
         rank=60,
