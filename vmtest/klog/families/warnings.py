@@ -9,8 +9,11 @@ from vmtest.klog.report import Kind
 
 _PC, _STACK, _NAMED = Source.PC, Source.STACK, Source.NAMED
 # "WARNING: CPU: 0 PID: 1 at file.c:1 f+0x1/0x2 [mod]", and from 6.18 on
-# "WARNING: [condition] file.c:1 at f+0x1/0x2 [mod], CPU#0: comm/1".
-_AT = r"WARNING: (?:CPU: \d+ PID: \d+ at |at (?=\S+:\d+ )|(?:\[.*\] )?(?=\S+:\d+ at \S.*CPU#\d+))"
+# "WARNING: [condition] file.c:1 at f+0x1/0x2 [mod], CPU#0: comm/1". Mail may end the line at "at".
+_AT = (
+    r"WARNING: (?:CPU: \d+ PID: \d+ at(?: |$)|at (?=\S+:\d+ )"
+    r"|(?:\[.*\] )?(?=\S+:\d+ at \S.*CPU#\d+))"
+)
 _WHERE = r"\S+(?::\d+)?(?: at)? (?!at )"
 _LINE = r":\d+(?: at)? "
 _ALLOCATORS = r"alloc|slab|kmem|memdup|str.?dup"
