@@ -77,6 +77,12 @@ BOOT = (
         "kernel does not run on this CPU",
         single=True,
     ),
+    row(
+        Kind.BOOT_FAILURE,
+        r"Error: (?:invalid dtb and )?unrecognized/unsupported (?:machine ID|processor variant)",
+        "kernel does not run on this machine",
+        single=True,
+    ),
     row(Kind.BOOT_FAILURE, r"\s*-- System halted", "system halted before the kernel", single=True),
     # QEMU: its own messages arrive on the same stream.
     row(

@@ -84,7 +84,9 @@ PANICS = (
     row(
         Kind.BOOT_FAILURE,
         _P + r"(?P<reason>VFS: Unable to mount root fs.*|No (?:working )?init found"
-        r"|Requested init \S+ failed.*|Unable to mount root.*|junk .* in compressed archive)",
+        r"|Requested init \S+ failed.*|Unable to mount root.*"
+        r"|(?:junk|invalid magic) .*compressed archive|no cpio magic"
+        r"|compression method \S+ not configured)",
         "kernel panic: {reason}",
         rank=60,
     ),
