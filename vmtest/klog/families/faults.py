@@ -150,6 +150,14 @@ FAULTS = (
         role=_F,
     ),
     row(Kind.OOPS, _OOPS + r"divide[ _]error: .*\[#\d+\]", "divide error in {func}", role=_F),
+    # 32-bit ARM divides in software, and goes on.
+    row(
+        Kind.OOPS,
+        r"Division by zero in kernel\.",
+        "divide error in {func}",
+        _STACK,
+        skip=r"^_*L?div0|^__aeabi_",
+    ),
     row(Kind.OOPS, _OOPS + r"invalid opcode: .*\[#\d+\]", "invalid opcode in {func}", role=_F),
     row(Kind.OOPS, _OOPS + r"int3: .*\[#\d+\]", "int3 in {func}", role=_F),
     row(Kind.OOPS, _OOPS + r"double fault: .*\[#\d+\]", "double fault in {func}", role=_F),
