@@ -77,7 +77,7 @@ PANICS = (
     row(
         Kind.HARDWARE,
         _P + r"(?P<reason>Fatal (?:local )?machine check.*|Fatal hardware error.*"
-        r"|Timeout: Not all CPUs entered broadcast exception handler)",
+        r"|Timeout: .* (?:broadcast exception handler|machine check processing))",
         "kernel panic: {reason}",
         rank=60,
     ),
