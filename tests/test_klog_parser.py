@@ -149,6 +149,9 @@ def test_words_of_programs_are_no_report() -> None:
         "Nov 25 01:02:03 guest kernel: [   91.112233] ",
         "2026-11-25T01:02:03.123456+01:00 guest kernel: ",
         "4,1423,91112233,-,caller=T12;",
+        "[Nov27 13:00] ",  # dmesg -H, the first message of a minute
+        "[Nov 7 13:00] ",
+        "[  +0.000007] ",
         "executing program[   91.112233][   T12] ",
         "[   91.112233] c0   2011 ",
         "[   91.112233] (2)[123:kworker/2:1]",

@@ -34,7 +34,7 @@ _STAMP = re.compile(
     r"(?:"
     + _SECONDS
     + r"|(?P<other>\[(?:[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \d{4}"  # dmesg -T
-    r"| *[+-]\d+\.\d{6}|< *\d+\.\d{6}>)\]"  # dmesg -d, -e
+    r"|[A-Z][a-z]{2}[ \d]\d \d\d:\d\d| *[+-]\d+\.\d{6}|< *\d+\.\d{6}>)\]"  # dmesg -H, -e, -d
     r"|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d,\d{6}[+-]\d\d:\d\d)"  # dmesg --time-format iso
      + _CALLER.replace("caller", "other_caller") + r")(?: |$)?"
 )
