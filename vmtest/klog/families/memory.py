@@ -13,7 +13,7 @@ OF_USB_CORE = r"^usb_(?:submit_urb|start_wait_urb|bulk_msg|interrupt_msg|control
 _TO_USER = r"^_?copy_to_iter|^simple_copy_to_iter|^copyout"
 _ALLOCATING = r"alloc|idr_get|list_lru_init|asprintf|str.?dup|memdup|create_object"
 _OF_PAGES = (
-    r"^_*(?:folio|page|pages)_\w*put|^_*put_page|^release_pages|^free_|_free$"
+    r"^_*(?:folio|page)s?_\w*put|^_*put_page|^release_pages|^free_|_free$"
     r"|^check_(?:free|new)_page|^_*pagevec_|^_*folio_batch_"
 )
 OF_DEBUG_OBJECTS = r"debug_|rcu|timer_|work_|percpu_|vunmap|vfree|^__free_|kobject_"
