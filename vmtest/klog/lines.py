@@ -21,8 +21,9 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _OUTER = re.compile(
     r"(?:"
     r"(?P<ci>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z )"  # log collectors of CI services
-    r"|(?P<journal>(?:[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d(?:\.\d+)?"
-    r"|\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?) \S+ kernel: ?)"
+    r"|(?P<journal>(?:(?:[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d(?:\.\d+)?"
+    r"|(?:[A-Z][a-z]{2} )?\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?"
+    r"(?:Z|[+-]\d\d:?\d\d| [A-Z]{3,5})?|\d{9,10}\.\d{6}) (?:\S+ )?)?kernel: ?)"
     r"|(?P<facility>(?:kern|user|daemon|syslog|auth|authpriv|local\d) *:[a-z]+ *: ?)"  # dmesg -x
     r"|(?P<kmsg>\d+,\d+,\d+,[-c+](?:,caller=(?P<kmsg_caller>[TC]\d+))?[^;]{0,40};)"  # /dev/kmsg
     r"|(?P<priority><\d{1,3}>)"
