@@ -148,6 +148,13 @@ def test_words_of_programs_are_no_report() -> None:
         "Nov 25 01:02:03 guest kern.warn kernel: [   91.112233] ",  # busybox
         "Nov 25 01:02:03 guest kernel: [   91.112233] ",
         "2026-11-25T01:02:03.123456+01:00 guest kernel: ",
+        "[Wed Nov 25 01:02:03 2026] ",
+        "[Mi Nov 25 01:02:03 2026] ",  # dmesg -T, in German
+        "[Wed Nov 25 01:02:03 2026 <    0.000012>] ",  # dmesg -dT
+        "[Nov25 01:02] ",  # dmesg -e
+        "[Nov 5 01:02] ",
+        "[  +0.000012] ",
+        "2026-11-25T01:02:03,112233+0100 ",  # dmesg --time-format iso
         "Nov 25 01:02:03 kernel: ",  # journalctl --no-hostname
         "Wed 2026-11-25 01:02:03 CET guest kernel: ",  # journalctl -o short-full
         "1764032523.123456 guest kernel: ",  # journalctl -o short-unix

@@ -34,9 +34,10 @@ _SECONDS = r"\[ *(?P<seconds>\d+\.\d{6})(?: <[ \d.+]+>)?\]" + _CALLER
 _STAMP = re.compile(
     r"(?:"
     + _SECONDS
-    + r"|(?P<other>\[(?:[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \d{4}"  # dmesg -T
-    r"|[A-Z][a-z]{2}[ \d]\d \d\d:\d\d| *[+-]\d+\.\d{6}|< *\d+\.\d{6}>)\]"  # dmesg -H, -e, -d
-    r"|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d,\d{6}[+-]\d\d:\d\d)"  # dmesg --time-format iso
+    + r"|(?P<other>\[(?:[^\W\d]\S* \S+ {1,2}\d{1,2} \d\d:\d\d:\d\d \d{4}"  # dmesg -T
+    r"(?: <[ \d.+]+>)?| *[+-]\d+\.\d{6}|< *\d+\.\d{6}>"  # dmesg -d, -e
+    r"|[^\W\d]\S{0,7}[ \d]\d \d\d:\d\d)\]"  # dmesg -e, once a minute
+    r"|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d,\d{6}[+-]\d\d:?\d\d)"  # dmesg --time-format iso
      + _CALLER.replace("caller", "other_caller") + r")(?: |$)?"
 )
 # journalctl -o short-monotonic; a level behind the stamp; CPU and process as phones print them.
