@@ -163,9 +163,14 @@ def test_words_of_programs_are_no_report() -> None:
         "[Nov27 13:00] ",  # dmesg -H, the first message of a minute
         "[Nov 7 13:00] ",
         "[  +0.000007] ",
+        "6.12.0-rc1+,4,1423,91112233,-,caller=T12,cpu=1;",  # netconsole
         "executing program[   91.112233][   T12] ",
         "[   91.112233] c0   2011 ",
         "[   91.112233] (2)[123:kworker/2:1]",
+        "<4>[   91.112233]  (2)[123:kworker/2:1]",
+        "[   91.112233] -(2)[123:kworker/2:1]",
+        "<4>[   91.112233]  [2:    kworker/2:1:  123] ",
+        "<4>[   91.112233] I[2:    kworker/2:1:  123] ",
         "root@guest:~# [   91.112233] ",
     ],
 )

@@ -25,7 +25,9 @@ _OUTER = re.compile(
     r"|(?:[A-Z][a-z]{2} )?\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?"
     r"(?:Z|[+-]\d\d:?\d\d| [A-Z]{3,5})?|\d{9,10}\.\d{6}) (?:\S+ )?)?kernel: ?)"
     r"|(?P<facility>(?:kern|user|daemon|syslog|auth|authpriv|local\d) *:[a-z]+ *: ?)"  # dmesg -x
-    r"|(?P<kmsg>\d+,\d+,\d+,[-c+](?:,caller=(?P<kmsg_caller>[TC]\d+))?[^;]{0,40};)"  # /dev/kmsg
+    # /dev/kmsg, and netconsole with the kernel's release before it.
+    r"|(?P<kmsg>(?:\d+\.\d+[^\s,;]{0,80},)?\d+,\d+,\d+,[-c+]"
+    r"(?:,caller=(?P<kmsg_caller>[TC]\d+))?[^;]{0,40};)"
     r"|(?P<priority><\d{1,3}>)"
     r")"
 )
@@ -41,7 +43,10 @@ _STAMP = re.compile(
      + _CALLER.replace("caller", "other_caller") + r")(?: |$)?"
 )
 # journalctl -o short-monotonic; a level behind the stamp; CPU and process as phones print them.
-_INNER = re.compile(r"[\w.-]+ kernel: |<\d>|c\d+ +\d+ (?! )|\(\d+\)\[\d+:[^\]]{1,24}\]")
+_INNER = re.compile(
+    r"[\w.-]+ kernel: |<\d>|c\d+ +\d+ (?! )| ?[-.]?\(\d+\)\[\d+:[^\]]{1,24}\]"
+    r"| ?[A-Z]?\[\d+:[^\]]{1,24}: *\d+\] ?"
+)
 # What kmemleak.verbose=1 puts before each line.
 _KMEMLEAK = re.compile(r"kmemleak: (?=unreferenced |  )")
 _ONLY_CALLER = re.compile(r"\[ *(?P<caller>[TC]\d+)\] ?")
