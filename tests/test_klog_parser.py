@@ -172,6 +172,12 @@ def test_words_of_programs_are_no_report() -> None:
         "<4>[   91.112233]  [2:    kworker/2:1:  123] ",
         "<4>[   91.112233] I[2:    kworker/2:1:  123] ",
         "root@guest:~# [   91.112233] ",
+        "    [   91.112233] ",
+        "\t<4>[   91.112233] ",
+        "  Nov 25 01:02:03 guest kernel: ",
+        "[32m[   91.112233] [0m[1;31m",
+        "^[[32m[   91.112233] ^[[0m",
+        "\xa0\xa0[\xa0\xa0\xa091.112233]\xa0",
     ],
 )
 def test_prefixes_are_taken_off(prefix: str) -> None:

@@ -15,6 +15,8 @@ _ESCAPE = re.compile(
     r"|[PX^_][^\x1b]*(?:\x1b\\)?"  # device control strings
     r"|[ -/]*[0-~])"
 )
+# The same from a page or a log collector that left the escape character out, or wrote it out.
+_BARE_COLOUR = re.compile(r"(?:\^\[)?\[(?:\d{1,3}(?:;\d{1,3})*)?m")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 # What may stand before printk's own prefix. Each alternative ends where the next may begin.
@@ -73,11 +75,11 @@ class Line:
 
 def clean(raw: str) -> str:
     """`raw` without terminal escapes and control characters."""
-    if raw.isprintable():
-        return raw
-    if "\x1b" in raw:
-        raw = _ESCAPE.sub("", raw)
-    return _CONTROL.sub("", raw)
+    if not raw.isprintable():
+        if "\x1b" in raw:
+            raw = _ESCAPE.sub("", raw)
+        raw = _CONTROL.sub("", raw).replace("\xa0", " ")  # which mail programs and pages put in
+    return _BARE_COLOUR.sub("", raw) if "[0m" in raw else raw
 
 
 def split_line(raw: str, number: int) -> Iterator[Line]:
@@ -117,6 +119,10 @@ def parse_line(text: str, number: int = 0) -> Line:
     stamped = False
     caller: str | None = None
     time: float | None = None
+    if text[:1] in (" ", "\t"):
+        indented = text.lstrip()
+        if _OUTER.match(indented) or _STAMP.match(indented):
+            rest = indented
     while outer := _OUTER.match(rest):
         stamped = stamped or outer["ci"] is None
         caller = caller or outer["kmsg_caller"]
