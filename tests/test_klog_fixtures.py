@@ -110,6 +110,15 @@ def test_works_without_time_stamps_and_caller_ids(fixture: Fixture) -> None:
 
 
 @every_fixture
+@pytest.mark.parametrize("before", ["> ", ">> > ", "    ", "\t"])
+def test_quoting_in_a_mail_changes_nothing(fixture: Fixture, before: str) -> None:
+    log = _PREFIX.sub("", fixture.log)
+    if "boot" in fixture.name or "glued" in fixture.name:
+        pytest.skip("seen where a console prints it only")
+    assert titles(parse(re.sub(r"(?m)^", before, log))) == titles(parse(log))
+
+
+@every_fixture
 def test_other_console_text_between_the_lines_changes_nothing(fixture: Fixture) -> None:
     if not _PREFIX.search(fixture.log):
         pytest.skip("without time stamps nothing tells console text from the kernel's")

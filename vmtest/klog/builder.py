@@ -81,6 +81,8 @@ class Builder:
         self.fatal = False
         #: Whether its lines carry a prefix of printk.
         self.stamped = False
+        #: What stood before the headline, and is to be taken off the lines below it.
+        self.indent = ""
         #: Number of the newest message, for the parser to tell old reports.
         self.last_message = 0
         #: Lines that did not look like a report's; they belong if others that do come after them.
@@ -177,6 +179,7 @@ class Builder:
         self._inlined = bool(_INLINED.match(line.text))
         self._keep(line)
         self._headline = line
+        self.indent = line.indent
         self.owner = self.owner or owner(line.text)
         self.stamped = self.stamped or line.stamped
         if "Kernel panic" in line.text:

@@ -31,6 +31,7 @@ _OUTER = re.compile(
     r"|(?P<kmsg>(?:\d+\.\d+[^\s,;]{0,80},)?\d+,\d+,\d+,[-c+]"
     r"(?:,caller=(?P<kmsg_caller>[TC]\d+))?[^;]{0,40};)"
     r"|(?P<priority><\d{1,3}>)"
+    r"|(?P<quote>>+(?: |$))"  # mail
     r")"
 )
 _CALLER = r"(?: ?\[ *(?P<caller>[TC]\d+)[^\]]{0,32}\])?"
@@ -71,6 +72,8 @@ class Line:
     time: float | None = None
     #: Whether anything marks it as a line of the kernel.
     stamped: bool = False
+    #: Blanks taken off the text because a mail or a bug report put them before each line.
+    indent: str = ""
 
 
 def clean(raw: str) -> str:
@@ -124,7 +127,7 @@ def parse_line(text: str, number: int = 0) -> Line:
         if _OUTER.match(indented) or _STAMP.match(indented):
             rest = indented
     while outer := _OUTER.match(rest):
-        stamped = stamped or outer["ci"] is None
+        stamped = stamped or (outer["ci"] is None and outer["quote"] is None)
         caller = caller or outer["kmsg_caller"]
         rest = rest[outer.end() :]
     if stamp := _STAMP.match(rest):

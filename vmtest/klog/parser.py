@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from vmtest.klog.builder import Builder, Phase, owner
 from vmtest.klog.families import match_family
+from vmtest.klog.families.boot import BOOT
 from vmtest.klog.family import Family, Role
 from vmtest.klog.frames import parse_frame
 from vmtest.klog.lines import Line, death_reason, parse_line, split_line
@@ -137,6 +139,7 @@ class LogParser:
 
     def _message(self, line: Line) -> None:
         self._watch(line)
+        line = self._unindented(line)
         if not line.stamped and (prompt := _PROMPT.match(line.text)):
             after = parse_line(line.text[prompt.end() :], line.number)
             if match_family(after.text, stamped=False, ruled=False):
@@ -168,6 +171,25 @@ class LogParser:
             self._body(stream, line)
         if builder := self._streams.get(stream):
             builder.last_message = self._messages
+
+    def _unindented(self, line: Line) -> Line:
+        """`line` without the blanks that a mail or a bug report puts before each line of a log.
+
+        The headline shows how many. Once messages have stamps, it is a program's text instead.
+        """
+        if line.stamped or self._timed or line.text[:1] not in (" ", "\t"):
+            return line
+        text = line.text.lstrip()
+        indent = line.text.removesuffix(text)
+        bare = parse_line(text)
+        hit = match_family(bare.text, stamped=False, ruled=False)
+        if not hit or hit[0] in BOOT:
+            builder = self._streams.get("")
+            if not builder or not line.text.startswith(builder.indent):
+                return line
+            indent = builder.indent
+            bare = parse_line(line.text.removeprefix(indent))
+        return replace(line, text=bare.text, indent=indent)
 
     def _boot(self, line: Line) -> None:
         """A kernel or firmware that starts; not the first time, it is the end of another one.
