@@ -89,6 +89,14 @@ def test_user_space_and_others_are_no_program_counter(text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "text",
+    ["Message from syslogd@guest at Nov 25 01:02:03 ...", "Data from 3 sensors", "nothing at all"],
+)
+def test_words_are_no_frame(text: str) -> None:
+    assert parse_frame(text) is None
+
+
+@pytest.mark.parametrize(
     "symbol",
     ["fetch", "fetch.isra.0", "fetch.constprop.0.isra.0", "fetch.cold", "fetch.part.0.cold",
      "fetch.llvm.123456", "fetch.lto_priv.0", "fetch.cfi_jt", "fetch.12"],

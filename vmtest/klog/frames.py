@@ -61,7 +61,8 @@ _DECODED = re.compile(
 )
 # arm: " func from caller+0x1/0x2", "[<c0100000>] (func) from [<c0100010>] (caller+0x1/0x2)".
 _ARM = re.compile(
-    r"[ \t]*(?:\[<(?P<address>[0-9a-f]+)>\] )?\(?" + _SYMBOL + r"(?: \[(?P<module>\w+)\])?\)? from "
+    r"[ \t]*(?:\[<(?P<address>[0-9a-f]+)>\] )?\(?" + _SYMBOL + r"(?: \[(?P<module>\w+)\])?\)?"
+    r" from (?:\[<|0x|[A-Za-z_$][\w.$]*(?:\+0x| \(| \S+:\d+|$))"
 )
 _BARE = re.compile(
     r"[ \t]*(?:\[<)?(?P<unreliable>\? )?(?:0x)?(?P<address>[0-9a-f]{8,16})(?:>\])?\s*$"
