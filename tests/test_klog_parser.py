@@ -118,7 +118,7 @@ def test_lost_messages_make_a_report_truncated() -> None:
     assert report.truncated
 
 
-@pytest.mark.parametrize("prompt", ["root@guest:~# ", "guest login: "])
+@pytest.mark.parametrize("prompt", ["root@guest:~# ", "guest login: ", "~ # ", "[root@guest ~]# "])
 def test_headline_behind_a_prompt_is_seen(prompt: str) -> None:
     [report] = parse(f"{prompt}kernel BUG at fs/block.c:33!\nRIP: 0010:split_block+0x1ad/0x1f0\n")
     assert report.title == "kernel BUG in split_block"

@@ -23,7 +23,9 @@ _MAX_PAUSE = 16
 
 _RULER = re.compile(r"={10,}\s*$")
 _CUT_HERE = re.compile(r"(?:-+\[|8<-+) ?cut here")
-_PROMPT = re.compile(r"(?:\S{0,64}[#$>%]|\S{1,64} login:) +(?=\S)")
+_PROMPT = re.compile(
+    r"(?:\[?[\w@.()-]{0,64} [\w~./-]{1,64}\][#$]|\S{0,64} ?[#$>%]|\S{1,64} login:) +(?=\S)"
+)
 # printk's own note about lost messages; it has no prefix.
 _DROPPED = re.compile(r"(?:printk: )?\*\* ?\d+ printk messages dropped|\*\*\* LOST \d+ MESSAGES")
 _BOOT = re.compile(
