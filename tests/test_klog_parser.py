@@ -230,6 +230,13 @@ def test_reboot_that_was_ordered_is_no_report() -> None:
     assert parse(order + "[    0.000000] Linux version 6.12.0\n") == []
 
 
+@pytest.mark.parametrize("stamp", ["", "[    0.000000] "])
+def test_next_boot_in_a_file_of_syslog_is_no_report(stamp: str) -> None:
+    boot = f"Nov 25 01:02:03 guest kernel: {stamp}Linux version 6.12.0\n"
+    last = "Nov 25 01:02:04 guest kernel: [   20.000000] fine\n" if stamp else ""
+    assert parse(boot + last + boot) == []
+
+
 def test_boot_after_a_reset_is_one_report() -> None:
     log = "[   20.000000] fine\nSeaBIOS (version 1.16.2)\n[    0.000000] Linux version 6.12.0\n"
     assert [report.kind for report in parse(log)] == [Kind.REBOOT]

@@ -196,9 +196,13 @@ class LogParser:
     def _boot(self, line: Line) -> None:
         """A kernel or firmware that starts; not the first time, it is the end of another one.
 
-        Within the first seconds it is the same one, on a console that prints its log again.
+        Within the first seconds it is the same one, on a console that prints its log again. The
+        files of syslogd and journald go on with the next boot, but lack the last words of the one
+        before.
         """
         again = self._latest_time > 5 or (self._booted and not self._timed)
+        if "kernel:" in line.raw.removesuffix(line.text):
+            self._dying = True
         if again:
             for builder in self._open():
                 self._close(builder)
