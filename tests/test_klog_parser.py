@@ -209,6 +209,29 @@ def test_version_shown_to_a_user_is_no_reboot() -> None:
     assert parse("[   20.000000] fine\nLinux version 6.12.0 (gcc 14)\n[   21.000000] fine\n") == []
 
 
+@pytest.mark.parametrize(
+    ("before", "stamp"),
+    [
+        ("root@guest:~# dmesg | head\n", "[    0.000000] "),
+        ("+ dmesg\n\n", "[    0.000000] "),
+        ("", "<5>[    0.000000] "),
+        ("", "kern  :notice: [    0.000000] "),
+        ("", "[Wed Nov 25 01:02:03 2026] "),
+        ("", "[    0.000000][    T0] "),
+    ],
+)
+def test_log_shown_by_a_program_is_no_reboot(before: str, stamp: str) -> None:
+    boot = "[    0.000000] Linux version 6.12.0\n[   20.000000] fine\n"
+    log = f"{stamp}Booting Linux on physical CPU 0x0\n{stamp}Linux version 6.12.0\n"
+    assert parse(boot + before + log + "[   21.000000] fine\n") == []
+
+
+def test_first_lines_of_a_kernel_without_stamps_are_one_boot() -> None:
+    boot = "Booting Linux on physical CPU 0x0\nLinux version 6.12.0\nMachine model: x\n"
+    assert parse(boot) == []
+    assert [report.kind for report in parse(boot + boot)] == [Kind.REBOOT]
+
+
 def test_decompressor_after_a_reset_begins_a_boot() -> None:
     log = "[   20.000000] fine\nDecompressing Linux... Parsing ELF... done.\nBooting the kernel.\n"
     assert [report.kind for report in parse(log)] == [Kind.REBOOT]

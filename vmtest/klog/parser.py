@@ -21,6 +21,9 @@ _MAX_AGE = 600
 # One context may panic over the report of another that was printed so many messages ago.
 _MAX_PAUSE = 16
 
+# A command that shows the kernel's log stands so many lines before it.
+_MAX_COMMAND = 3
+
 _RULER = re.compile(r"={10,}\s*$")
 _CUT_HERE = re.compile(r"(?:-+\[|8<-+) ?cut here")
 _PROMPT = re.compile(
@@ -79,7 +82,12 @@ class LogParser:
         self._booted = False
         self._timed = False
         self._dying = False
+        #: What stands before this kernel's messages, but for its numbers.
+        self._form = ""
         self._messages = 0
+        #: Number of the message after which the kernel announced itself, and of a command.
+        self._boot_at = 0
+        self._dmesg_at = -_MAX_COMMAND
         self._done: list[Report] = []
 
     @property
@@ -146,9 +154,7 @@ class LogParser:
             after = parse_line(line.text[prompt.end() :], line.number)
             if match_family(after.text, stamped=False, ruled=False):
                 line = after
-        # A kernel with time stamps has one here, too; /proc/version reads the same without.
-        shown = self._timed and not line.stamped and line.text.startswith("Linux version")
-        if _BOOT.match(line.text) and not shown:
+        if _BOOT.match(line.text) and not self._is_shown(line):
             self._boot(line)
             return
         if _DROPPED.match(line.text):
@@ -158,7 +164,10 @@ class LogParser:
         if line.time is not None:
             self._latest_time = max(self._latest_time, line.time)
             self._timed = True
+            self._form = self._form or _form(line)
         self._messages += 1
+        if not line.stamped and "dmesg" in line.text:
+            self._dmesg_at = self._messages
         if self._messages % 64 == 0:
             self._close_old()
         stream = line.caller or ""
@@ -193,6 +202,13 @@ class LogParser:
             bare = parse_line(line.text.removeprefix(indent))
         return replace(line, text=bare.text, indent=indent)
 
+    def _is_shown(self, line: Line) -> bool:
+        """Whether a program shows the first line of the kernel's log, or /proc/version."""
+        if not self._timed or not line.text.startswith(("Linux version", "Booting Linux")):
+            return False
+        asked = self._messages - self._dmesg_at < _MAX_COMMAND
+        return asked or line.time is None or _form(line) != self._form
+
     def _boot(self, line: Line) -> None:
         """A kernel or firmware that starts; not the first time, it is the end of another one.
 
@@ -200,7 +216,8 @@ class LogParser:
         files of syslogd and journald go on with the next boot, but lack the last words of the one
         before.
         """
-        again = self._latest_time > 5 or (self._booted and not self._timed)
+        silent = self._booted and not self._timed and self._messages > self._boot_at
+        again = self._latest_time > 5 or silent
         if "kernel:" in line.raw.removesuffix(line.text):
             self._dying = True
         if again:
@@ -220,7 +237,9 @@ class LogParser:
                 )
             )
         self._booted = line.text.startswith(("Linux", "Booting Linux"))
+        self._boot_at = self._messages
         self._timed = line.time is not None
+        self._form = _form(line) if self._timed else ""
         self._dying = False
         self._latest_time = 0.0
 
@@ -325,6 +344,11 @@ class LogParser:
         for builder in self._open():
             if self._messages - builder.last_message > _MAX_AGE:
                 self._close(builder)
+
+
+def _form(line: Line) -> str:
+    """What stands before the message, without its numbers."""
+    return re.sub(r"[ \d.]+", " ", line.raw.removesuffix(line.text))
 
 
 def parse(text: str) -> list[Report]:
