@@ -260,6 +260,15 @@ def test_next_boot_in_a_file_of_syslog_is_no_report(stamp: str) -> None:
     assert parse(boot + last + boot) == []
 
 
+@pytest.mark.parametrize("first", ["SeaBIOS (version 1.16.2)\n", ""])
+def test_boot_behind_a_fault_is_the_faults_doing(first: str) -> None:
+    boot = first + "[    0.000000] Linux version 6.12.0\n"
+    [report] = parse(fixture("real-6.12-oops") + boot)
+    assert report.fatal
+    after = "".join(f"[  500.{n:06}] usb 1-1: new device\n" for n in range(40))
+    assert len(parse(fixture("real-6.12-oops") + after + boot)) == 2
+
+
 def test_boot_after_a_reset_is_one_report() -> None:
     log = "[   20.000000] fine\nSeaBIOS (version 1.16.2)\n[    0.000000] Linux version 6.12.0\n"
     assert [report.kind for report in parse(log)] == [Kind.REBOOT]

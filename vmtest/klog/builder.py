@@ -114,6 +114,11 @@ class Builder:
         return self._family.kind if self._family else None
 
     @property
+    def is_fault(self) -> bool:
+        """Whether the processor or BUG() stopped what ran; a guest may end there without a word."""
+        return self.kind in _FAULTS
+
+    @property
     def single(self) -> bool:
         return bool(self._family and self._family.single)
 
@@ -147,7 +152,7 @@ class Builder:
         """Whether `line`, a header of `family`, belongs to this report."""
         if family.role is Role.PANIC_AFTER:
             return True
-        if family.role is Role.PANIC_AFTER_FAULT and self.kind in _FAULTS:
+        if family.role is Role.PANIC_AFTER_FAULT and self.is_fault:
             return True
         if line.text == self.lines[-1].text:
             return True  # two consoles print on one terminal

@@ -221,6 +221,10 @@ class LogParser:
         if "kernel:" in line.raw.removesuffix(line.text):
             self._dying = True
         if again:
+            if (crash := self._just_now()) and crash.is_fault:
+                # By way of a crash kernel, or of whoever watches the guest.
+                crash.fatal = self._dying = True
+                self.death = self.death or Death(DeathReason.REBOOT, line.raw, line.number)
             for builder in self._open():
                 self._close(builder)
         if again and not self._dying:
