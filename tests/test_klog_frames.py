@@ -90,7 +90,12 @@ def test_user_space_and_others_are_no_program_counter(text: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["Message from syslogd@guest at Nov 25 01:02:03 ...", "Data from 3 sensors", "nothing at all"],
+    [
+        "Message from syslogd@guest at Nov 25 01:02:03 ...",
+        "Data from 3 sensors",
+        "nothing at all",
+        "0000000000000018",
+    ],
 )
 def test_words_are_no_frame(text: str) -> None:
     assert parse_frame(text) is None

@@ -64,9 +64,7 @@ _ARM = re.compile(
     r"[ \t]*(?:\[<(?P<address>[0-9a-f]+)>\] )?\(?" + _SYMBOL + r"(?: \[(?P<module>\w+)\])?\)?"
     r" from (?:\[<|0x|[A-Za-z_$][\w.$]*(?:\+0x| \(| \S+:\d+|$))"
 )
-_BARE = re.compile(
-    r"[ \t]*(?:\[<)?(?P<unreliable>\? )?(?:0x)?(?P<address>[0-9a-f]{8,16})(?:>\])?\s*$"
-)
+_BARE = re.compile(r"[ \t]*(?P<unreliable>\? )?(?:0x|\[<)(?P<address>[0-9a-f]{8,16})(?:>\])?\s*$")
 
 _PC = re.compile(
     r"(?:(?:RIP|EIP): (?:(?P<segment>[0-9a-f]{4}):)?"
