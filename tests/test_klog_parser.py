@@ -158,6 +158,9 @@ def test_words_of_programs_are_no_report() -> None:
         "Nov 25 01:02:03 kernel: ",  # journalctl --no-hostname
         "Wed 2026-11-25 01:02:03 CET guest kernel: ",  # journalctl -o short-full
         "1764032523.123456 guest kernel: ",  # journalctl -o short-unix
+        "Nov 25 01:02:03 guest kern.warn kernel: ",  # busybox, without printk's stamp
+        "Wed Nov 25 01:02:03 2026 kern.warn kernel: ",  # logread
+        "<4>1 2026-11-25T01:02:03.123456+01:00 guest kernel - - - ",  # RFC 5424
         "kernel: ",  # what people leave of it
         "4,1423,91112233,-,caller=T12;",
         "[Nov27 13:00] ",  # dmesg -H, the first message of a minute

@@ -19,18 +19,23 @@ _ESCAPE = re.compile(
 _BARE_COLOUR = re.compile(r"(?:\^\[)?\[(?:\d{1,3}(?:;\d{1,3})*)?m")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
+# syslogd, journald and what shows their files.
+_JOURNAL = (
+    r"(?:(?:(?:[A-Z][a-z]{2} ){1,2}[ \d]\d \d\d:\d\d:\d\d(?:\.\d+| \d{4})?"
+    r"|(?:[A-Z][a-z]{2} )?\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?"
+    r"(?:Z|[+-]\d\d:?\d\d| [A-Z]{3,5})?"
+    r"|\d{9,10}\.\d{6}) (?:(?!kern\.)\S+ )?)?(?:kern\.\w+ )?kernel(?:: ?| - - - )"
+)
 # What may stand before printk's own prefix. Each alternative ends where the next may begin.
 _OUTER = re.compile(
     r"(?:"
     r"(?P<ci>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z )"  # log collectors of CI services
-    r"|(?P<journal>(?:(?:[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d(?:\.\d+)?"
-    r"|(?:[A-Z][a-z]{2} )?\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?"
-    r"(?:Z|[+-]\d\d:?\d\d| [A-Z]{3,5})?|\d{9,10}\.\d{6}) (?:\S+ )?)?kernel: ?)"
+    r"|(?P<journal>" + _JOURNAL + r")"
     r"|(?P<facility>(?:kern|user|daemon|syslog|auth|authpriv|local\d) *:[a-z]+ *: ?)"  # dmesg -x
     # /dev/kmsg, and netconsole with the kernel's release before it.
     r"|(?P<kmsg>(?:\d+\.\d+[^\s,;]{0,80},)?\d+,\d+,\d+,[-c+]"
     r"(?:,caller=(?P<kmsg_caller>[TC]\d+))?[^;]{0,40};)"
-    r"|(?P<priority><\d{1,3}>)"
+    r"|(?P<priority><\d{1,3}>(?:1 (?=\d{4}-))?)"
     r"|(?P<quote>>+(?: |$))"  # mail
     r")"
 )

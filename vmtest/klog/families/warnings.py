@@ -122,7 +122,14 @@ WARNINGS = (
         _STACK,
     ),
     row(Kind.WARNING, _AT + _WHERE + r"@F", "WARNING in {func}", _NAMED),
-    row(Kind.WARNING, _AT, "WARNING in {func}", _PC, _STACK, rank=45),
+    row(
+        Kind.WARNING,
+        _AT + r"|WARNING: CPU: \d+ PID: \d+$",  # cut
+        "WARNING in {func}",
+        _PC,
+        _STACK,
+        rank=45,
+    ),
     row(
         Kind.WARNING,
         r"WARNING: kernel stack regs .* has bad '(?P<what>\w+)' value",
