@@ -198,6 +198,19 @@ def test_prefixes_are_taken_off(prefix: str) -> None:
     assert len(report.lines) == 4
 
 
+def test_tag_of_logcat_is_part_of_the_message() -> None:
+    log = (
+        "11-25 01:02:03.112     0     0 W         : ------------[ cut here ]------------\n"
+        "11-25 01:02:03.112     0     0 W WARNING : CPU: 0 PID: 12 at slot.c:33 free_slot+0x1/0x2\n"
+        "11-25 01:02:03.112   701   733 W WARNING : CPU: 0 PID: 12 at slot.c:33 of_app+0x1/0x2\n"
+        "11-25 01:02:03.113  root     0     0 E BUG     : Bad rss-counter state mm:1 type:0 val:1\n"
+    )
+    assert [report.title for report in parse(log)] == [
+        "WARNING in free_slot",
+        "BUG: Bad rss-counter state",
+    ]
+
+
 def test_program_with_the_kernels_prefix_is_no_report() -> None:
     assert parse("[   91.112300] guest systemd[1]: BUG: of a program\n") == []
     assert parse("Nov 25 01:02:03 guest user.info program: BUG: of it\n") == []

@@ -36,6 +36,9 @@ _OUTER = re.compile(
     r"|(?P<kmsg>(?:\d+\.\d+[^\s,;]{0,80},)?\d+,\d+,\d+,[-c+]"
     r"(?:,caller=(?P<kmsg_caller>[TC]\d+))?[^;]{0,40};)"
     r"|(?P<priority><\d{1,3}>(?:1 (?=\d{4}-))?)"
+    # Android's logcat, which makes a word before a colon its tag.
+    r"|(?P<logcat>\d\d-\d\d \d\d:\d\d:\d\d\.\d{3,6} +(?:root +)?0 +0 [VDIWEF]"
+    r" (?P<tag>[^: ]{0,24}) *: )"
     r"|(?P<quote>>+(?: |$))"  # mail
     r")"
 )
@@ -135,6 +138,8 @@ def parse_line(text: str, number: int = 0) -> Line:
         stamped = stamped or (outer["ci"] is None and outer["quote"] is None)
         caller = caller or outer["kmsg_caller"]
         rest = rest[outer.end() :]
+        if tag := outer["tag"]:
+            rest = f"{tag}: {rest}"
     if stamp := _STAMP.match(rest):
         stamped = True
         caller = stamp["caller"] or stamp["other_caller"] or caller
