@@ -63,7 +63,7 @@ MEMORY = (
     row(
         Kind.KFENCE,
         r"BUG: KFENCE: (?P<type>out-of-bounds|use-after-free|invalid (?:read|write|free)"
-        r"|memory corruption|[\w -]+?)(?: read| write)?(?: in @F|$)",
+        r"|memory corruption|[\w -]+?)(?: read| write)?(?: in @F|\s*$)",
         "KFENCE: {type} in {func}",
         _STACK,
         _HEADER,

@@ -14,7 +14,7 @@ PANICS = (
     row(
         Kind.PANIC,
         _P + r"(?P<reason>(?:.*: )?Fatal exception(?: in interrupt)?|panic_on_\w+ set"
-        r"|(?:\w+: )?(?:panic_on_warn|kasan\.fault\S*|panic) set"
+        r"|(?:\w+: |kmsan\.)?(?:panic_on_warn|kasan\.fault\S*|panic) set"
         r"|(?:kernel|KASAN|KFENCE|KMSAN|KCSAN|UBSAN|RCU|lockdep)\b.*panic_on_\w+"
         r"|hung_task: blocked tasks|softlockup: hung tasks|Hard LOCKUP|hard ?lockup"
         r"|RCU Stall|Machine halted|Oops\b|scheduling while atomic"
