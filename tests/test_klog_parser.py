@@ -124,6 +124,11 @@ def test_headline_behind_a_prompt_is_seen(prompt: str) -> None:
     assert report.title == "kernel BUG in split_block"
 
 
+@pytest.mark.parametrize("headline", ["kernel BUG at fs/block.c:33!", "Kernel panic - not syncing"])
+def test_indented_headline_alone_is_no_report(headline: str) -> None:
+    assert parse(f"The script looks for:\n    {headline}\n    BUG: KASAN: in the log\n") == []
+
+
 def test_header_alone_makes_a_report_truncated() -> None:
     [report] = parse("[ 1.000000] BUG: kernel NULL pointer dereference, address: 00000008\n")
     assert report.title == "BUG: unable to handle kernel NULL pointer dereference"

@@ -279,9 +279,11 @@ class Builder:
     # Titling.
 
     def build(self) -> Report | None:
-        """The report; None if no header ever came."""
+        """The report; None if no header ever came, or a text only speaks of one."""
         family = self._family
         if family is None:
+            return None
+        if self.indent and len(self.lines) == 1 and not family.single:
             return None
         frame, name = self._guilty(family)
         kind = family.kind
