@@ -181,8 +181,10 @@ static void copy_over_itself(struct host *host, struct ring *ring,
  */
 static bool refuses_positions(struct ring *ring, bool only_of_requests)
 {
-	long ret = ring_enter(ring, 0, false);
+	long ret;
 
+	errno = 0;
+	ret = ring_enter(ring, 0, false);
 	return is_over(ret) || (ret < 0 && errno == EPROTO) ||
 	       (!ret && only_of_requests &&
 		ring_header(ring)->state == ZOSBD2_RING_QUIESCING);
@@ -203,7 +205,11 @@ static void wrong_positions(struct host *host, struct ring *ring)
 	/* A take-over may have been given up amid the first call. */
 	if (!refuses_positions(ring, of_requests) &&
 	    !refuses_positions(ring, of_requests))
-		breach(host->worker, "positions that cannot be were taken");
+		breach_about(host->worker,
+			     "positions that cannot be were taken",
+			     "of %s, in state %u, with errno %d",
+			     of_requests ? "requests" : "answers",
+			     header->state, errno);
 	ring_publish(ring);
 }
 
