@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from typing import get_args
 
 import pytest
 from zosbd2 import WireProtocol
@@ -223,11 +224,13 @@ def test_a_name_that_is_taken_is_refused_and_its_disk_stays(guest: Guest) -> Non
     assert json.loads(guest.run(CTL, "list", "--json").stdout)[0]["size_bytes"] == 64 * MIB
 
 
+@pytest.mark.parametrize("protocol", get_args(WireProtocol))
 def test_the_ramdisk_is_4_gib_by_default_and_takes_its_options(
-    guest: Guest, start_ramdisk: Start
+    guest: Guest, start_ramdisk: Start, protocol: WireProtocol
 ) -> None:
     default = start_ramdisk()
-    other = start_ramdisk("-n", "other", "-s", "12T", "-t", "3", "--timeout=1200")
+    options = ["-t", "3", "--timeout=1200", f"--protocol={protocol}"]
+    other = start_ramdisk("-n", "other", "-s", "12T", *options)
     assert default.stdout.startswith("ready: /dev/zosbd2ramdisk, 4294967296 bytes")
     assert other.stdout == "ready: /dev/other, 13194139533312 bytes, threads 3, time-out 1200 s\n"
     assert guest.read("/sys/block/other/zosbd2/timeout_ms") == "1200000\n"
