@@ -197,8 +197,7 @@ def test_helper_is_not_guilty(name: str) -> None:
      "copy_page_from_iter_atomic", "kfree_skb", "vfree", "rb_erase", "__flush_work",
      "string_get_size", "set_track_name", "__downgrade", "bad_stack_of_cards", "bitmap_ip_add",
      "bitmap_port_list", "folio_lock_anon_vma_read", "clear_page_dirty_for_io",
-     "__lock_task_sighand", "ftrace_set_hash",
-     "__list_lru_walk_one"],
+     "__lock_task_sighand", "ftrace_set_hash", "__list_lru_walk_one"],
 )  # fmt: skip
 def test_name_that_only_begins_like_a_helpers_is_guilty(name: str) -> None:
     assert innermost([Frame("memcpy", 1), Frame(name, 1), Frame("caller", 1)]) == Frame(name, 1)

@@ -168,9 +168,6 @@ def test_words_of_programs_are_no_report() -> None:
         "<4>1 2026-11-25T01:02:03.123456+01:00 guest kernel - - - ",  # RFC 5424
         "kernel: ",  # what people leave of it
         "4,1423,91112233,-,caller=T12;",
-        "[Nov27 13:00] ",  # dmesg -H, the first message of a minute
-        "[Nov 7 13:00] ",
-        "[  +0.000007] ",
         "6.12.0-rc1+,4,1423,91112233,-,caller=T12,cpu=1;",  # netconsole
         "executing program[   91.112233][   T12] ",
         "[   91.112233] c0   2011 ",
