@@ -207,8 +207,9 @@ def test_only_what_failed_is_run_again(
     command(bookworm=State.NOT_BOOTED)
     code, _ = command("--only-failed", trixie=State.NOT_BUILT)  # which is not run
     assert code == 0
-    states = {column.state for column in read_matrix(tmp_path / "matrix.json")}
-    assert states == {State.DONE}
+    columns = read_matrix(tmp_path / "matrix.json")
+    assert {column.state for column in columns} == {State.DONE}
+    assert [column.kernel for column in columns] == chosen(None)
 
 
 def test_tables_of_several_machines_are_merged(

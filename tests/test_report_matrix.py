@@ -112,4 +112,5 @@ def test_tests_that_were_run_again_replace_what_they_were() -> None:
     after = before.updated(column("one", ("test_a.py::test_a", PASSED, "")))
     assert not after.bad
     assert (after.total.passed, after.total.failed) == (2, 0)
+    assert after.total.duration == 2 * before.total.duration
     assert before.updated(Column("one", State.NOT_BOOTED)).state is State.NOT_BOOTED

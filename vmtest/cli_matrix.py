@@ -49,16 +49,17 @@ def _matrix(
         return
     kernels = chosen(names)
     before = _before(kernels) if only_failed else {}
-    if only_failed:
-        kernels = [kernel for kernel in kernels if kernel not in before or before[kernel].bad]
     plan = Matrix(_BUILD / "matrix", expression, jobs, accelerator)
-    columns = {one.kernel: one for one in before.values() if not one.bad}
+    columns: dict[str, Column] = {}
     interrupted = False
     for kernel in kernels:
+        old = before.get(kernel)
+        if old and not old.bad:
+            columns[kernel] = old
+            continue
         if interrupted:
             columns[kernel] = Column(kernel, State.NOT_RUN)
             continue
-        old = before.get(kernel)
         only = [t.nodeid for t in old.failures] if old and old.state is State.DONE else []
         with status(_err, kernel) as say:
             new = plan.run(kernel, say, only)

@@ -78,12 +78,17 @@ class Column:
         return [(reason, len(of), list(dict.fromkeys(of))) for reason, of in found.items()]
 
     def updated(self, newer: Column) -> Column:
-        """This column with the results of ``newer``, which ran a part of the tests again."""
+        """This column with the results of ``newer``, which ran a part of the tests again.
+
+        The time is that of both runs.
+        """
         if self.run is None or newer.run is None:
             return newer
         again = {test.nodeid: test for test in newer.run.tests}
         tests = [again.pop(test.nodeid, test) for test in self.run.tests]
-        return replace(newer, run=replace(newer.run, tests=(*tests, *again.values())))
+        duration = self.run.duration + newer.run.duration
+        both = replace(newer.run, tests=(*tests, *again.values()), duration=duration)
+        return replace(newer, run=both)
 
 
 def groups_of(columns: Iterable[Column]) -> list[str]:
