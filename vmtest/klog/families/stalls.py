@@ -11,7 +11,7 @@ _STALL = "INFO: rcu detected stall in {func}"
 # Whoever waits is guilty, not what it waits with.
 _WAITING = (
     r"sched|_lock|_slowlock|^down|rwsem|rwbase|completion|kthread|wait|synchronize|context_switch"
-    r"|__switch_to|cancel_delayed_work|rcu_barrier"
+    r"|__switch_to|(?:flush|cancel|drain|destroy)_(?:delayed_)?work|rcu_barrier"
 )
 
 STALLS = (
