@@ -39,7 +39,8 @@ _HELPERS = _names(
     r" program_check_\w+ machine_check\w* do_kernel_\w*fault do_DataAbort"
     r" rust_helper_BUG (_R\w*)?rust_begin_unwind _R\w*4core9panicking\w*"
     r" _R\w*4core6(option|result)\d+(unwrap|expect)_failed\w*"
-    r" __invalid_\w+ _*sanitizer\w* entry_SYSCALL_64\w* refcount_error_report",
+    r" __invalid_\w+ _*sanitizer\w* entry_SYSCALL_64\w* refcount_error_report"
+    r" (btrfs_)?assertfail assfail add_uevent_var",
     # Sanitizers and other debugging aids.
     r"_*kasan\w* .*_kasan_.* _*asan_\w+ __hwasan_\w+ _*kmsan\w* __msan_\w+ _*kcsan\w* __tsan_\w+"
     r" kfence\w* _*ubsan\w* __ubsan_\w+ check_memory_region\w* memory_is_\w+ end_report"

@@ -17,6 +17,8 @@ _OF_PAGES = (
     r"|^check_(?:free|new)_page|^_*pagevec_|^_*folio_batch_"
 )
 OF_DEBUG_OBJECTS = r"debug_|rcu|timer_|work_|percpu_|vunmap|vfree|^__free_|kobject_"
+# Whoever holds a device or another object holds it by these.
+OF_REFERENCES = r"^kobject_|^(?:get|put)_device$|^get_device_parent$|^device_add$"
 _OF_UBSAN = r"^handle_(?:overflow|object_size|missing_return|ubsan|misaligned|null_ptr)"
 _ACCESS = r"(?P<access>Read|Write) (?:of size|at addr)"
 
@@ -132,6 +134,7 @@ MEMORY = (
         r"refcount_t: (?P<what>[^.;]+)",
         "WARNING: refcount bug in {func}",
         _STACK,
+        skip=OF_REFERENCES,
         role=Role.ANNOUNCE,
         rank=70,
     ),

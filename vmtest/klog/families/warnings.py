@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from vmtest.klog.families.memory import OF_DEBUG_OBJECTS, OF_USB_CORE
+from vmtest.klog.families.memory import OF_DEBUG_OBJECTS, OF_REFERENCES, OF_USB_CORE
 from vmtest.klog.family import Role, Source, row
 from vmtest.klog.report import Kind
 
@@ -25,6 +25,7 @@ WARNINGS = (
         _AT + r"lib/refcount\.[ch]" + _LINE,
         "WARNING: refcount bug in {func}",
         _STACK,
+        skip=OF_REFERENCES,
         rank=65,
     ),
     row(
