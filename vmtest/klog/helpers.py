@@ -131,7 +131,7 @@ _HELPERS = _names(
 # What takes or releases a lock for whoever calls it; lockdep names that caller as the place.
 _LOCK_PRIMITIVES = _names(
     r"_*raw_(spin|read|write)_\w+ do_raw_\w+ spin_\w+ (read|write)_(un|try)?lock\w* rt_(spin|read"
-    r"|write|mutex)\w* rtlock\w* _*mutex_(un|try)?lock\w* _*ww_mutex\w* (down|up)(_\w+)? rwsem_\w+"
+    r"|write|mutex)\w* rtlock\w* _*mutex_(un|try)?lock\w* _*ww_mutex\w*"
     r" lock_(acquire|release)\w* __lock_acquire"
 )
 
