@@ -19,7 +19,9 @@ _HELPERS = _names(
     # Reporting.
     r"_*dump_stack(_lvl|_set_arch_desc|_print_info)? show_stack(_\w+)? show_regs.* show_trace.*"
     r" _*show_trace.* (dump|unwind)_backtrace\w* stack_trace_\w+ save_stack\w*"
-    r" print_\w+ _*printk\w* _printk vprintk\w* v?s?c?n?printf devkmsg_emit _*dump_page\w*"
+    r" print_(\w+_)?(addr|bug|context|dependenc|description|dump|fault|held|info|marker|metadata"
+    r"|modules|page_map|pte|report|section|stack_trace|stall|track|trailer)\w* _*printk\w*"
+    r" _printk vprintk\w* v?s?c?n?printf devkmsg_emit _*dump_page\w*"
     r" string(_nocheck)? (hex|widen|ip[46](_addr)?|ip6_compressed|ip_addr|mac_address|uuid|symbol"
     r"|resource|bitmap(_list)?|escaped|device_node|fwnode|flags|fourcc)_string(_sa)? pointer number"
     r" format_decode (file_)?dentry_name hex_dump_to_buffer console_(unlock|flush_all)"
@@ -64,7 +66,7 @@ _HELPERS = _names(
     r" ref_tracker_\w+ __check_(heap_object|object_size) __stack_chk_fail skb_(over_|under_)?panic"
     r" skb_(put|push) bad_page\w*"
     r" __cfi_\w+ __pfx_\w+ __x86_(indirect|return)\w* srso_\w+ retbleed_\w+"
-    r" perf_trace_\w+ __pi_\w+ __efi_\w+"
+    r" perf_trace_\w+ trace_event_raw_event_\w+ __traceiter_\w+ __pi_\w+ __efi_\w+"
     r" cfi_(slowpath|check|fail)\w* (report|handle)_cfi_failure",
     # Lockdep, locks, sleeping.
     r"lockdep\w* _*lock_(acquire|release|acquired|contended|is_held|downgrade|set_class)\w*"
@@ -83,7 +85,7 @@ _HELPERS = _names(
     r" __percpu_(down|up)\w* _*mutex_\w+ _*ww_mutex\w* _*might_(sleep|resched|fault)\w*"
     r" ___might_sleep __cant_sleep __cant_migrate __might_fault local_bh_\w+"
     r" __local_bh_\w+ _*rcu_(read|note|dynticks|lockdep|preempt|irq|eqs)\w* rcu_is_watching"
-    r" preempt_\w+ __preempt\w* _*schedule\w* io_schedule\w* schedule_\w+ _*context_switch"
+    r" preempt_\w+ __preempt\w* _*schedule(?!_tail)\w* io_schedule\w* _*context_switch"
     r" __schedule_bug __switch_to\w* _*cond_resched\w*"
     r" dynamic_cond_resched dequeue_task\w*"
     r" _*wait_(for|on)_(common|completion|bit)\w* _*wait_for_common _*wait_on_bit\w*"
@@ -122,10 +124,10 @@ _HELPERS = _names(
     r" (vma|filemap)_alloc_folio\w* _*get_free_pages\w* get_zeroed_page\w*"
     r" _*free_(page|pages|unref|frozen|pcppages|one_page|large_kmalloc|page_is_bad|tail)\w*"
     r" get_page_from_freelist prep_new_page post_alloc_hook rmqueue\w* __rmqueue\w* kmalloc_\w+"
-    r" bulk_alloc\w* _*vmalloc\w* _*vmap_\w+ should_fail\w* fail_dump \w*failslab\w* kasprintf"
-    r" kmemdup\w* _*do_k[mz]alloc\w* kmalloc_trace qlist_free\w* qlink_free out_of_memory"
-    r" oom_kill_process dump_header __devm_\w*alloc devm_k[mz]alloc _*alloc_percpu\w* pcpu_alloc\w*"
-    r" _*alloc_slowpath\w* alloc_workqueue_fmt",
+    r" bulk_alloc\w* _*vmalloc\w* _*vmap_(small_)?pages?\w* should_fail\w* fail_dump"
+    r" \w*failslab\w* kasprintf kmemdup\w* _*do_k[mz]alloc\w* kmalloc_trace qlist_free\w*"
+    r" qlink_free out_of_memory oom_kill_process dump_header __devm_\w*alloc devm_k[mz]alloc"
+    r" _*alloc_percpu\w* pcpu_alloc\w* _*alloc_slowpath\w* alloc_workqueue_fmt",
 )
 
 # What takes or releases a lock for whoever calls it; lockdep names that caller as the place.
