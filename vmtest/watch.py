@@ -8,7 +8,7 @@ import re
 from vmtest import leaks
 from vmtest.cleanliness import State
 from vmtest.errors import GuestError
-from vmtest.klog import Kind, Report
+from vmtest.klog import Kind, Report, racing_modules
 from vmtest.klog.elf import ElfSymbolizer
 from vmtest.klog.symbolize import symbolize
 from vmtest.pool import PooledVm
@@ -114,13 +114,13 @@ class LogWatch:
     def _failing(self) -> list[Report]:
         """What fails the test: not the data races of the kernel with itself, which it has many of.
 
-        They stay among the reports. One that a module has part in names it in a stack.
+        They stay among the reports.
         """
-        ours = tuple(f"[{name}" for name in self._pooled.vm.guest.symbol_files)
+        ours = set(self._pooled.vm.guest.symbol_files)
         return [
             report
             for report in self.reports
-            if report.kind is not Kind.KCSAN or any(name in report.text for name in ours)
+            if report.kind is not Kind.KCSAN or racing_modules(report) & ours
         ]
 
     def _collect(self) -> None:

@@ -12,6 +12,7 @@ allocation) is no report: a test may cause it on purpose.
 """
 
 from vmtest.klog.parser import LogParser, parse
+from vmtest.klog.races import racing_modules
 from vmtest.klog.report import (
     Death,
     DeathReason,
@@ -32,4 +33,5 @@ __all__ = [
     "lost_connection",
     "no_output",
     "parse",
+    "racing_modules",
 ]

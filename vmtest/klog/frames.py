@@ -169,6 +169,11 @@ _INTERRUPT_ENTRY = re.compile(
 )
 
 
+def is_interrupt_entry(function: str) -> bool:
+    """Whether the frames behind that of ``function`` are what an interrupt or NMI interrupted."""
+    return bool(_INTERRUPT_ENTRY.fullmatch(function))
+
+
 def _after_interrupt(frames: Sequence[Frame]) -> list[Frame]:
     """`frames` without those of the interrupt that noticed: the timer, the NMI, the dump itself.
 
@@ -181,7 +186,7 @@ def _after_interrupt(frames: Sequence[Frame]) -> list[Frame]:
     if not trace or not is_machinery(trace[0].function):
         return list(frames)
     for index, frame in enumerate(trace):
-        if _INTERRUPT_ENTRY.fullmatch(frame.function):
+        if is_interrupt_entry(frame.function):
             trace = trace[index + 1 :]
             break
     while trace and not trace[0].pc and is_machinery(trace[0].function):
