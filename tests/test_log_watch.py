@@ -21,6 +21,7 @@ OURS = replace(RACE, lines=(*RACE.lines, _FRAME))
 OURS_TOO = replace(RACE, lines=(*RACE.lines, _BY_INTERRUPT, *_ENTRY, _BY_TASK, _FRAME))
 OURS_BY_NAME = replace(RACE, lines=("[    1.000000] BUG: KCSAN: data-race in a / b [zosbd2]",))
 INTERRUPTED = replace(RACE, lines=(*RACE.lines, _BY_INTERRUPT, *_ENTRY, _FRAME, _BY_TASK))
+ENDED = replace(RACE, lines=(*RACE.lines, _BY_TASK, " b+0x1/0x2", " bio_endio+0x1/0x2", _FRAME))
 WARNING = Report(Kind.WARNING, "WARNING in a", "a", ("WARNING: …",), 1, 1)
 
 
@@ -41,7 +42,7 @@ def watch_of(*reports: Report) -> LogWatch:
     return watch
 
 
-@pytest.mark.parametrize("report", [RACE, INTERRUPTED])
+@pytest.mark.parametrize("report", [RACE, INTERRUPTED, ENDED])
 def test_a_race_of_the_kernel_with_itself_is_kept_and_no_failure(report: Report) -> None:
     watch = watch_of(report)
     watch.check()
