@@ -13,15 +13,7 @@ from vmtest.klog import Kind, Report
 from vmtest.watch import KernelReported, LogWatch
 
 RACE = Report(Kind.KCSAN, "KCSAN: data-race in a / b", "a", ("BUG: KCSAN: …", " a+0x1/0x2"), 1, 2)
-_FRAME = " zosbd2_serve+0x10/0x20 [zosbd2]"
-_BY_TASK = "write to 0xffff888000000000 of 8 bytes by task 7 on cpu 0:"
-_BY_INTERRUPT = "read to 0xffff888000000000 of 8 bytes by interrupt on cpu 1:"
-_ENTRY = (" hrtimer_active+0x10/0x20", " asm_sysvec_apic_timer_interrupt+0x1f/0x30")
-OURS = replace(RACE, lines=(*RACE.lines, _FRAME))
-OURS_TOO = replace(RACE, lines=(*RACE.lines, _BY_INTERRUPT, *_ENTRY, _BY_TASK, _FRAME))
-OURS_BY_NAME = replace(RACE, lines=("[    1.000000] BUG: KCSAN: data-race in a / b [zosbd2]",))
-INTERRUPTED = replace(RACE, lines=(*RACE.lines, _BY_INTERRUPT, *_ENTRY, _FRAME, _BY_TASK))
-ENDED = replace(RACE, lines=(*RACE.lines, _BY_TASK, " b+0x1/0x2", " bio_endio+0x1/0x2", _FRAME))
+OURS = replace(RACE, lines=("BUG: KCSAN: data-race in a / b [zosbd2]", *RACE.lines[1:]))
 WARNING = Report(Kind.WARNING, "WARNING in a", "a", ("WARNING: …",), 1, 1)
 
 
@@ -42,14 +34,13 @@ def watch_of(*reports: Report) -> LogWatch:
     return watch
 
 
-@pytest.mark.parametrize("report", [RACE, INTERRUPTED, ENDED])
-def test_a_race_of_the_kernel_with_itself_is_kept_and_no_failure(report: Report) -> None:
-    watch = watch_of(report)
+def test_a_race_of_the_kernel_with_itself_is_kept_and_no_failure() -> None:
+    watch = watch_of(RACE)
     watch.check()
-    assert watch.reports == [report]
+    assert watch.reports == [RACE]
 
 
-@pytest.mark.parametrize("report", [OURS, OURS_TOO, OURS_BY_NAME, WARNING])
+@pytest.mark.parametrize("report", [OURS, WARNING])
 def test_a_race_that_the_module_has_part_in_is_a_failure_as_anything_else(report: Report) -> None:
     with pytest.raises(KernelReported, match=report.title):
         watch_of(RACE, report).check()

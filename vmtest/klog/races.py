@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 import re
+from itertools import takewhile
 
-from vmtest.klog.frames import is_interrupt_entry, parse_frame
+from vmtest.klog.frames import Frame, innermost, is_interrupt_entry, parse_frame
 from vmtest.klog.lines import parse_line
 from vmtest.klog.report import Report
 
@@ -19,21 +20,33 @@ _END = "bio_endio"
 
 
 def racing_modules(report: Report) -> frozenset[str]:
-    """The modules that the racing accesses were made in, or on behalf of.
+    """The modules whose race it is: one of the accesses is their own, or all are made for them.
 
-    The stack of an interrupt goes on with what it interrupted, which has no part in the race; nor
-    has a driver in what the owner of a bio does with it, once the driver has ended it.
+    An access is a module's own where a helper makes it (a list's, a copy's). One access for it is
+    not enough: the kernel has many races with itself in what everybody calls.
     """
-    modules: set[str] = set()
-    others = False
+    named: set[str] = set()
+    accesses: list[list[Frame]] = []
     for line in report.lines:
         text = parse_line(line).text
         if _HEADER.match(text):
-            modules.update(_MODULE.findall(text))
+            named.update(_MODULE.findall(text))
         elif _ACCESS.match(text):
-            others = False
-        elif frame := parse_frame(text):
-            others = others or frame.function == _END or is_interrupt_entry(frame.function)
-            if frame.module and not others:
-                modules.add(frame.module)
-    return frozenset(modules)
+            accesses.append([])
+        elif accesses and (frame := parse_frame(text)):
+            accesses[-1].append(frame)
+    stacks = [list(takewhile(_on_behalf, access)) for access in accesses]
+    guilty = (innermost(stack) for stack in stacks)
+    named.update(frame.module for frame in guilty if frame and frame.module)
+    if len(stacks) > 1:
+        named |= set.intersection(*({f.module for f in stack if f.module} for stack in stacks))
+    return frozenset(named)
+
+
+def _on_behalf(frame: Frame) -> bool:
+    """Whether what calls this function has a part in what it does.
+
+    The stack of an interrupt goes on with what it interrupted; and what the owner of a bio does
+    with it, once it has ended, is nothing of the driver's that ended it.
+    """
+    return frame.function != _END and not is_interrupt_entry(frame.function)

@@ -16,9 +16,11 @@ from vmtest.kmodule import KernelModule
 from vmtest.pytest_plugin import Session
 from vmtest.vm import VM
 
-# How any kernel begins to complain about something that happens some time after the trigger.
+# How any kernel begins to complain about something that happens some time after the trigger. One
+# with KCSAN always complains of itself.
 _COMPLAINT = (
-    r"Oops|BUG:|WARNING:|rcu: INFO|INFO: task|unreferenced object|kernel stack|Kernel panic|KCSAN"
+    r"Oops|BUG: (?!KCSAN).*\n|WARNING:|rcu: INFO|INFO: task|unreferenced object|kernel stack"
+    r"|Kernel panic|KCSAN: .*\[vmtest_faulty\]"
 )
 
 # $@: path and value by turns.
