@@ -155,6 +155,15 @@ def test_leftovers_of_an_interrupt_do_not_hide_the_stack() -> None:
     assert found[1] == "sys_exit"
 
 
+@pytest.mark.parametrize(("offset", "name"), [(0, "spin"), (7, "touch_watchdog")])
+def test_the_caller_of_a_function_without_a_frame_yet_is_reliable(offset: int, name: str) -> None:
+    called = Frame("touch_watchdog", offset, pc=True)
+    caller = Frame("spin", 1, "mod", unreliable=True)
+    found = entry([called, caller, Frame("kthread", 1), Frame("ret_from_fork", 1)])
+    assert found is not None
+    assert found[1] == name
+
+
 def test_idle_cpu_is_not_guilty_of_a_stall() -> None:
     frames = [Frame("default_idle", 1, pc=True), Frame("do_idle", 1), Frame("start_secondary", 1)]
     assert entry(frames) is None

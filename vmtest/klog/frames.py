@@ -142,6 +142,10 @@ _WORK_CALLER = re.compile(
 def entry(frames: Sequence[Frame]) -> tuple[Frame, str] | None:
     """Where a CPU that makes no progress entered what it does, and the name for it."""
     work = [frame for frame in _after_interrupt(frames) if frame.symbol and not frame.unreliable]
+    # A function that has no frame yet hides its caller, which stands first on the stack.
+    at_entry = len(frames) > 1 and frames[0].pc and frames[0].offset == 0
+    if work and at_entry and frames[1].unreliable and frames[1].symbol:
+        work.insert(1, frames[1])
     if not work:
         work = [frame for frame in frames if frame.symbol and not is_machinery(frame.function)]
     if not work or is_idle(work[0].function):
