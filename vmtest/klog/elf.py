@@ -12,7 +12,7 @@ from typing import Any
 
 from elftools.common.exceptions import ELFError
 from elftools.elf.elffile import ELFFile
-from elftools.elf.relocation import RelocationSection
+from elftools.elf.relocation import RelocationHandler, RelocationSection
 from elftools.elf.sections import SymbolTableSection
 
 from vmtest.klog.symbolize import Query
@@ -68,6 +68,8 @@ def _locate(elf: Any, path: Path, wanted: list[Query]) -> dict[Query, str]:
     for query in wanted:
         if place := _address(elf, query):
             places[query] = place
+    if not places:
+        return {}
     addresses = [address for _section, address in places.values()]
     if elf["e_type"] == "ET_REL":
         rows = _rows_of_module(path, path.stat().st_mtime_ns)
@@ -82,7 +84,7 @@ def _locate(elf: Any, path: Path, wanted: list[Query]) -> dict[Query, str]:
 
 @lru_cache(maxsize=4)
 def _rows_of_module(path: Path, _changed: int) -> list[_Row]:
-    """All line tables of a module; kept, as they take a second to read, at every report."""
+    """All line tables of a module; kept, as they take a third of a second to read."""
     with path.open("rb") as stream:
         return list(_rows(ELFFile(stream), []))
 
@@ -107,8 +109,10 @@ def _address(elf: Any, query: Query) -> tuple[int, int] | None:
 
 def _rows(elf: Any, addresses: list[int]) -> Iterator[_Row]:
     """The line tables of a module, or those units of a kernel that hold one of `addresses`."""
-    dwarf = elf.get_dwarf_info(relocate_dwarf_sections=True)
+    dwarf = elf.get_dwarf_info(relocate_dwarf_sections=False)
     relocatable = elf["e_type"] == "ET_REL"
+    if relocatable:
+        _relocate(elf, dwarf)
     sections = _address_sections(elf) if relocatable else {}
     ranges = None if relocatable else dwarf.get_aranges()
     if ranges is not None:
@@ -119,6 +123,40 @@ def _rows(elf: Any, addresses: list[int]) -> Iterator[_Row]:
     for unit in units:
         if program := dwarf.line_program_for_CU(unit):
             yield from _program_rows(program, sections)
+
+
+class _Relocations:
+    """Those of a section that are about one of `symbols`, for a RelocationHandler."""
+
+    def __init__(self, section: RelocationSection, symbols: frozenset[int]) -> None:
+        self._section = section
+        self._symbols = symbols
+
+    def __getitem__(self, name: str) -> Any:
+        return self._section[name]
+
+    def iter_relocations(self) -> Iterator[Any]:
+        for relocation in self._section.iter_relocations():
+            if relocation["r_info_sym"] in self._symbols:
+                yield relocation
+
+
+def _relocate(elf: Any, dwarf: Any) -> None:
+    """Do those relocations in the DWARF of a module that line tables need: all take seconds.
+
+    Line programs need all of theirs; of a unit, only where its line program and abbreviations are.
+    """
+    needed = {elf.get_section_index(name) for name in (".debug_line", ".debug_abbrev")}
+    symbols = elf.get_section_by_name(".symtab").iter_symbols()
+    of_units = frozenset(at for at, symbol in enumerate(symbols) if symbol["st_shndx"] in needed)
+    handler = RelocationHandler(elf)
+    lines = elf.get_section_by_name(".rela.debug_line")
+    if isinstance(lines, RelocationSection):
+        handler.apply_section_relocations(dwarf.debug_line_sec.stream, lines)
+    units = elf.get_section_by_name(".rela.debug_info")
+    if isinstance(units, RelocationSection):
+        some: Any = _Relocations(units, of_units)
+        handler.apply_section_relocations(dwarf.debug_info_sec.stream, some)
 
 
 def _address_sections(elf: Any) -> dict[int, int]:
