@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Faults in which time passes and nothing is done, and their end. */
 #include <linux/completion.h>
+#include <linux/delay.h>
 #include <linux/kthread.h>
 #include <linux/nmi.h>
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
-#include <linux/timekeeping.h>
+#include <linux/time64.h>
 
 #include "faulty.h"
 
@@ -13,6 +14,8 @@
 #define LOOP_LIMIT_SECONDS 120
 /* A CPU with interrupts off soon blocks all others, so nobody gets to release this loop. */
 #define HARD_LIMIT_SECONDS 20
+#define LOOP_MICROSECONDS 1000
+#define LOOPS_A_SECOND (USEC_PER_SEC / LOOP_MICROSECONDS)
 
 bool faulty_released;
 static DECLARE_COMPLETION(release);
@@ -31,23 +34,22 @@ static int hang_thread(void *unused)
 	return 0;
 }
 
-static u64 loop_end(unsigned int seconds)
+/*
+ * Without a look at a clock: KCSAN reports each as a race, and what is printed
+ * touches the watchdogs.
+ */
+static bool looping(unsigned int *left)
 {
-	return ktime_get_mono_fast_ns() + seconds * NSEC_PER_SEC;
-}
-
-static bool looping(u64 end)
-{
-	cpu_relax();
-	return !READ_ONCE(faulty_released) && ktime_get_mono_fast_ns() < end;
+	udelay(LOOP_MICROSECONDS);
+	return !READ_ONCE(faulty_released) && --*left;
 }
 
 static int soft_lockup_thread(void *unused)
 {
-	u64 end = loop_end(LOOP_LIMIT_SECONDS);
+	unsigned int left = LOOPS_A_SECOND * LOOP_LIMIT_SECONDS;
 
 	preempt_disable();
-	while (looping(end))
+	while (looping(&left))
 		;
 	preempt_enable();
 	return 0;
@@ -55,11 +57,11 @@ static int soft_lockup_thread(void *unused)
 
 static int rcu_stall_thread(void *unused)
 {
-	u64 end = loop_end(LOOP_LIMIT_SECONDS);
+	unsigned int left = LOOPS_A_SECOND * LOOP_LIMIT_SECONDS;
 
 	rcu_read_lock();
 	preempt_disable();
-	while (looping(end))
+	while (looping(&left))
 		touch_softlockup_watchdog();
 	preempt_enable();
 	rcu_read_unlock();
@@ -68,10 +70,10 @@ static int rcu_stall_thread(void *unused)
 
 static int hard_lockup_thread(void *unused)
 {
-	u64 end = loop_end(HARD_LIMIT_SECONDS);
+	unsigned int left = LOOPS_A_SECOND * HARD_LIMIT_SECONDS;
 
 	local_irq_disable();
-	while (looping(end))
+	while (looping(&left))
 		;
 	local_irq_enable();
 	return 0;
