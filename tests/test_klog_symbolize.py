@@ -93,6 +93,19 @@ def test_elf_files_answer_with_source_lines(tmp_path: Path, dwarf: str, link: bo
     assert answers == {first: "demo.c:2", second: "demo.c:8"}
 
 
+@needs_compiler
+@pytest.mark.parametrize("dwarf", ["-gdwarf-4", "-gdwarf-5"])
+def test_a_module_of_several_files_answers_for_each(tmp_path: Path, dwarf: str) -> None:
+    (tmp_path / "first.c").write_text("int first(void)\n{\n\treturn 1;\n}\n")
+    (tmp_path / "second.c").write_text("\n\nint second(void)\n{\n\treturn 2;\n}\n")
+    for name in ("first", "second"):
+        subprocess.run(["gcc", dwarf, "-c", f"{name}.c"], cwd=tmp_path, check=True)
+    subprocess.run(["ld", "-r", "-o", "both.ko", "first.o", "second.o"], cwd=tmp_path, check=True)
+    first, second = Query("both", "first", 0, 0), Query("both", "second", 0, 0)
+    answers = ElfSymbolizer({"both": tmp_path / "both.ko"}).locate([first, second])
+    assert answers == {first: "first.c:2", second: "second.c:4"}
+
+
 def test_file_that_is_no_elf_is_named(tmp_path: Path) -> None:
     bad = tmp_path / "demo.ko"
     bad.write_bytes(b"not an ELF file, but long enough to look into")
