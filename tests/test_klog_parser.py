@@ -348,6 +348,62 @@ def test_ruler_of_the_next_report_is_not_the_end_of_a_stall() -> None:
     assert (first.end, second.start) == (2, 3)
 
 
+_LOCKUP = """\
+[ 9.000000][    C0] watchdog: Watchdog detected hard LOCKUP on cpu 1
+[ 9.000001][    C0] Sending NMI from CPU 0 to CPUs 1:
+[ 9.000002][    C1] NMI backtrace for cpu 1
+[ 9.000003][    C1] CPU: 1 UID: 0 PID: 122 Comm: x
+[ 9.000004][    C1] RIP: 0010:stuck+0x36/0xa0
+[ 9.000005][    C1] Call Trace:
+[ 9.000006][    C1]  caller+0x3c/0x40
+"""
+
+_RACE = f"""\
+[ 5.000000][    C1] {"=" * 66}
+[ 5.000001][    C1] BUG: KCSAN: data-race in f / g
+[ 5.000002][    C1] read to 0xffff88800324b1b4 of 1 bytes by interrupt on cpu 1:
+[ 5.000003][    C1]  f+0x3c/0x40
+[ 5.000004][    C1] {"=" * 66}
+"""
+
+_SOFT_LOCKUP = """\
+[ 5.000000][    C1] watchdog: BUG: soft lockup - CPU#1 stuck for 22s! [y:12]
+[ 5.000001][    C1] CPU: 1 PID: 12 Comm: y
+[ 5.000002][    C1] RIP: 0010:busy+0x3c/0x40
+"""
+
+
+@pytest.mark.parametrize(
+    ("before", "title"),
+    [
+        (_RACE, "KCSAN: data-race in f / g"),
+        (_SOFT_LOCKUP + "[ 6.000000][   T99] all is well\n" * 20, "BUG: soft lockup in busy"),
+    ],
+    ids=["race", "stall"],
+)
+def test_a_cpu_that_had_a_report_shows_its_stack_for_the_stall_of_now(
+    before: str, title: str
+) -> None:
+    first, second = parse(before + _LOCKUP)
+    assert (first.title, second.title) == (title, "BUG: hard lockup in stuck")
+    assert len(first.lines) == len([x for x in before.splitlines() if "C1]" in x])
+    assert len(second.lines) == 7
+
+
+def test_a_cpu_that_shows_its_stack_for_its_own_stall_keeps_it() -> None:
+    """Although another CPU has begun to report one meanwhile."""
+    log = """\
+[ 9.000000][    C1] rcu: INFO: rcu_preempt self-detected stall on CPU
+[ 9.000001][    C0] watchdog: BUG: soft lockup - CPU#0 stuck for 22s! [y:12]
+[ 9.000002][    C1] NMI backtrace for cpu 1
+[ 9.000003][    C1] RIP: 0010:stuck+0x36/0xa0
+[ 9.000004][    C0] RIP: 0010:busy+0x3c/0x40
+"""
+    stall, lockup = parse(log)
+    assert stall.title == "INFO: rcu detected stall in stuck"
+    assert lockup.title == "BUG: soft lockup in busy"
+
+
 def test_titles_are_free_of_addresses_and_numbers() -> None:
     [report] = parse(
         "[ 1.000000] Kernel panic - not syncing: bad 0xffff888012345678 of task 4711\n"

@@ -271,13 +271,14 @@ class LogParser:
         return None
 
     def _body(self, stream: str, line: Line) -> None:
-        builder = self._streams.get(stream)
+        builder = before = self._streams.get(stream)
+        if stall := self._adopted(line, before):
+            if before is not None:
+                self._close(before)
+            builder = self._streams[stream] = stall
         if builder is None:
-            builder = self._adopted(line)
-            if builder is None:
-                self._prelude(stream, line)
-                return
-            self._streams[stream] = builder
+            self._prelude(stream, line)
+            return
         if not stream:
             builder = self._resumed(builder, line)
         if builder.stamped and not line.stamped and not parse_frame(line.text):
@@ -319,11 +320,22 @@ class LogParser:
                     return builder
         return current
 
-    def _adopted(self, line: Line) -> Builder | None:
-        """The stall report that made another CPU print its stack."""
+    def _adopted(self, line: Line, current: Builder | None) -> Builder | None:
+        """The stall report that made another CPU print its stack.
+
+        That CPU may have had a report of its own before, which is `current` still; or it prints
+        its stack for a stall that it sees itself.
+        """
         if not _NMI_BACKTRACE.match(line.text):
             return None
-        stalls = [builder for builder in self._open() if builder.kind in _STALLS]
+        since = current.last_message if current else 0
+        if current and current.kind in _STALLS and self._messages - since <= _MAX_PAUSE:
+            return None
+        stalls = [
+            builder
+            for builder in self._open()
+            if builder.kind in _STALLS and builder.last_message > since
+        ]
         return stalls[-1] if stalls else None
 
     def _prelude(self, stream: str, line: Line) -> None:
