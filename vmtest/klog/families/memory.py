@@ -48,9 +48,10 @@ MEMORY = (
         "KCSAN: {type} in {pair}",
         _HEADER,
     ),
+    # An access that no function is known of has an address, or 0x0, instead.
     row(
         Kind.KCSAN,
-        r"BUG: KCSAN: (?P<type>[\w-]+(?:: race)?) in @F",
+        r"BUG: KCSAN: (?P<type>[\w-]+(?:: race)?) in (?:0x[0-9a-f]+(?: / )?)?(?:@F)?",
         "KCSAN: {type} in {func}",
         _HEADER,
     ),
