@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: MIT
-"""Whose race it is that KCSAN reports."""
+"""Whom a report of KCSAN is about."""
 
 from __future__ import annotations
 
 import pytest
 
-from vmtest.klog import parse, racing_modules
+from vmtest.klog import concerns, parse
+from vmtest.klog.races import racing_modules
 
 TASK = "write to 0xffff888000000000 of 8 bytes by task 7 on cpu 0:"
 INTERRUPT = "read (marked) to 0xffff888000000000 of 8 bytes by interrupt on cpu 1:"
@@ -44,3 +45,33 @@ def test_a_race_is_that_of_who_makes_an_access_or_has_all_made(
 def test_a_module_in_the_headline_is_enough() -> None:
     (report,) = parse("BUG: KCSAN: data-race in a / b+0x1/0x2 [zosbd2]\n")
     assert racing_modules(report) == {"zosbd2"}
+
+
+RACE = "BUG: KCSAN: data-race in a [{}] / b [{}]\n"
+# Of 6.12, but for the lines that are left out.
+LOOKUP = """\
+[   53.392661][  T124] ------------[ cut here ]------------
+[   53.393675][  T124] Cannot find frame for race_thread+0x6a/0xb0 [zosbd2] in stack trace
+[   53.394637][  T124] WARNING: CPU: 1 PID: 124 at kernel/kcsan/report.c:343 replace_stack_entry.constprop.0+0xf1/0x100
+[   53.402518][  T124] RIP: 0010:replace_stack_entry.constprop.0+0xf1/0x100
+[   53.424460][  T124] Call Trace:
+[   53.427814][  T124]  print_report+0x173/0x190
+[   53.455384][  T124]  race_thread+0x90/0xb0 [zosbd2]
+[   53.464320][  T124] ---[ end trace 0000000000000000 ]---
+"""  # noqa: E501
+
+
+@pytest.mark.parametrize(
+    ("log", "ours"),
+    [
+        (RACE.format("zosbd2", "ext4"), True),
+        (RACE.format("ext4", "ext4"), False),
+        (LOOKUP, False),
+        (LOOKUP.replace("replace_stack_entry.constprop.0", "print_report"), True),
+        ("BUG: spinlock bad magic on CPU#0, x/7\n", True),
+    ],
+    ids=["our race", "their race", "lookup", "warning", "bug"],
+)
+def test_only_what_kcsan_says_of_others_is_of_no_concern(log: str, ours: bool) -> None:
+    (report,) = parse(log)
+    assert concerns(report, ["zosbd2"]) is ours

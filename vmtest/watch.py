@@ -8,7 +8,7 @@ import re
 from vmtest import leaks
 from vmtest.cleanliness import State
 from vmtest.errors import GuestError
-from vmtest.klog import Kind, Report, racing_modules
+from vmtest.klog import Report, concerns
 from vmtest.klog.elf import ElfSymbolizer
 from vmtest.klog.symbolize import symbolize
 from vmtest.pool import PooledVm
@@ -112,16 +112,9 @@ class LogWatch:
             raise KernelReported(late)
 
     def _failing(self) -> list[Report]:
-        """What fails the test: not the data races of the kernel with itself, which it has many of.
-
-        They stay among the reports.
-        """
-        ours = set(self._pooled.vm.guest.symbol_files)
-        return [
-            report
-            for report in self.reports
-            if report.kind is not Kind.KCSAN or racing_modules(report) & ours
-        ]
+        """What fails the test. The rest stays among the reports."""
+        ours = [name for name in self._pooled.vm.guest.symbol_files if name]
+        return [report for report in self.reports if concerns(report, ours)]
 
     def _collect(self) -> None:
         vm = self._pooled.vm

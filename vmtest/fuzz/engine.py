@@ -19,7 +19,7 @@ from vmtest.cache import Say, nobody_listens
 from vmtest.errors import GuestError, VmtestError
 from vmtest.guest import Process
 from vmtest.images import TOP, Image
-from vmtest.klog import Kind, Report, distinct
+from vmtest.klog import Report, concerns, distinct
 from vmtest.kmodule import KernelModule
 from vmtest.vm import VM, take_reports
 
@@ -201,11 +201,7 @@ def _hear(event: dict[str, Any], outcome: Outcome, tell: Callable[[dict[str, Any
 
 def _failing(vm: VM) -> list[Report]:
     """What the kernel has reported since the last call, but for data races that are not ours."""
-    return distinct(
-        report
-        for report in take_reports(vm)
-        if report.kind is not Kind.KCSAN or "[zosbd2" in report.text
-    )
+    return distinct(report for report in take_reports(vm) if concerns(report, ["zosbd2"]))
 
 
 def _reported(reports: Sequence[Report], failure: Failure | None) -> Failure:

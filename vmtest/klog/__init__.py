@@ -12,7 +12,7 @@ allocation) is no report: a test may cause it on purpose.
 """
 
 from vmtest.klog.parser import LogParser, parse
-from vmtest.klog.races import racing_modules
+from vmtest.klog.races import concerns
 from vmtest.klog.report import (
     Death,
     DeathReason,
@@ -29,9 +29,9 @@ __all__ = [
     "Kind",
     "LogParser",
     "Report",
+    "concerns",
     "distinct",
     "lost_connection",
     "no_output",
     "parse",
-    "racing_modules",
 ]
