@@ -19,8 +19,8 @@ from vmtest.vm import VM
 # How any kernel begins to complain about something that happens some time after the trigger. One
 # with KCSAN always complains of itself.
 _COMPLAINT = (
-    r"Oops|BUG: (?!KCSAN).*\n|WARNING:|rcu: INFO|INFO: task|unreferenced object|kernel stack"
-    r"|Kernel panic|KCSAN: .*\[vmtest_faulty\]"
+    r"Oops|BUG: (?!KCSAN).*\n|WARNING: (?!.*/kcsan/)|rcu: INFO|INFO: task|hard LOCKUP|smp: csd: "
+    r"|unreferenced object|kernel stack|Kernel panic|KCSAN: .*\[vmtest_faulty\]"
 )
 
 # $@: path and value by turns.
