@@ -34,6 +34,10 @@ _STYLE_OF_ITS_OWN = {
     "kmod/zosbd2_trace.h": ("PARENTHESIS_ALIGNMENT", "OPEN_ENDED_LINE"),
     # A macro whose argument is a member's name may use it twice.
     "kmod/zosbd2_stats.c": ("MACRO_ARG_REUSE",),
+    # Crashes on purpose: at constants, with BUG(), and so that the compiler does not see it.
+    "vmtest/faulty/crash.c": (
+        "AVOID_BUG", "VOLATILE", "TYPECAST_INT_CONSTANT", "FUNCTION_ARGUMENTS",
+    ),
     # There is no BIT() for userspace. It knows that of include/uapi only.
     "kmod/uapi/linux/zosbd2.h": ("BIT_MACRO",),
     "kmod/uapi/linux/zosbd2_ext.h": ("BIT_MACRO",),
@@ -86,7 +90,8 @@ def _clang(bench: Bench) -> list[Step]:
 
 
 def _checkpatch(bench: Bench) -> list[Step]:
-    return bench.checkpatch(bench.files(*_SOURCES), _STYLE_OF_ITS_OWN)
+    files = bench.files(*_SOURCES, "vmtest/faulty/*.c", "vmtest/faulty/*.h")
+    return bench.checkpatch(files, _STYLE_OF_ITS_OWN)
 
 
 def _kernel_doc(bench: Bench) -> list[Step]:
@@ -126,7 +131,12 @@ CHECKS = (
     Check("coccinelle", "the kernel's semantic patches, on the module", ("kmod",), _coccinelle),
     Check("sparse", "the module with gcc W=1, and sparse with endianness", ("kmod",), _sparse),
     Check("module-clang", "the module with clang W=1", ("kmod",), _clang),
-    Check("checkpatch", "checkpatch.pl --strict on the module", ("kmod",), _checkpatch),
+    Check(
+        "checkpatch",
+        "checkpatch.pl --strict on the module, and on the one of the negative controls",
+        ("kmod", "vmtest/faulty"),
+        _checkpatch,
+    ),
     Check("kernel-doc", "the module's documentation comments", ("kmod",), _kernel_doc),
     Check("uapi", "UAPI headers alone: C90, C++98, 32 bits, layout", ("kmod/uapi",), _uapi),
 )

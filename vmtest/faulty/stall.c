@@ -3,10 +3,13 @@
 #include <linux/completion.h>
 #include <linux/delay.h>
 #include <linux/kthread.h>
+#include <linux/ktime.h>
+#include <linux/math64.h>
 #include <linux/nmi.h>
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
 #include <linux/time64.h>
+#include <linux/timex.h>
 
 #include "faulty.h"
 
@@ -14,11 +17,12 @@
 #define LOOP_LIMIT_SECONDS 120
 /* A CPU with interrupts off soon blocks all others, so nobody gets to release this loop. */
 #define HARD_LIMIT_SECONDS 20
-#define LOOP_MICROSECONDS 1000
-#define LOOPS_A_SECOND (USEC_PER_SEC / LOOP_MICROSECONDS)
+#define CALIBRATION_MILLISECONDS 20
 
 bool faulty_released;
 static DECLARE_COMPLETION(release);
+/* Set before the thread starts that reads it. */
+static cycles_t cycles_per_millisecond;
 
 void faulty_start(int (*function)(void *), void *argument, const char *name)
 {
@@ -35,18 +39,39 @@ static int hang_thread(void *unused)
 }
 
 /*
- * Without a look at a clock: KCSAN reports each as a race, and what is printed
- * touches the watchdogs.
+ * By the cycle counter. KCSAN reports each look at a clock as a race, and what
+ * is printed touches the watchdogs. udelay() is worth nothing on a CPU that the
+ * kernel failed to calibrate, as 6.1 does with emulated ones.
  */
-static bool looping(unsigned int *left)
+static __always_inline bool looping(unsigned int *left)
 {
-	udelay(LOOP_MICROSECONDS);
+	const cycles_t millisecond = cycles_per_millisecond;
+	const cycles_t begin = get_cycles();
+
+	while (get_cycles() - begin < millisecond)
+		cpu_relax();
 	return !READ_ONCE(faulty_released) && --*left;
+}
+
+static void start_loop(int (*function)(void *), const char *name)
+{
+	const ktime_t begin = ktime_get();
+	const cycles_t first = get_cycles();
+
+	msleep(CALIBRATION_MILLISECONDS);
+	cycles_per_millisecond =
+		div64_s64(get_cycles() - first, ktime_ms_delta(ktime_get(), begin));
+	if (!cycles_per_millisecond) {
+		pr_err("vmtest_faulty: no %s: this CPU counts no cycles\n", name);
+		return;
+	}
+	WRITE_ONCE(faulty_released, false);
+	faulty_start(function, NULL, name);
 }
 
 static int soft_lockup_thread(void *unused)
 {
-	unsigned int left = LOOPS_A_SECOND * LOOP_LIMIT_SECONDS;
+	unsigned int left = MSEC_PER_SEC * LOOP_LIMIT_SECONDS;
 
 	preempt_disable();
 	while (looping(&left))
@@ -57,7 +82,7 @@ static int soft_lockup_thread(void *unused)
 
 static int rcu_stall_thread(void *unused)
 {
-	unsigned int left = LOOPS_A_SECOND * LOOP_LIMIT_SECONDS;
+	unsigned int left = MSEC_PER_SEC * LOOP_LIMIT_SECONDS;
 
 	rcu_read_lock();
 	preempt_disable();
@@ -70,7 +95,7 @@ static int rcu_stall_thread(void *unused)
 
 static int hard_lockup_thread(void *unused)
 {
-	unsigned int left = LOOPS_A_SECOND * HARD_LIMIT_SECONDS;
+	unsigned int left = MSEC_PER_SEC * HARD_LIMIT_SECONDS;
 
 	local_irq_disable();
 	while (looping(&left))
@@ -87,20 +112,17 @@ void faulty_hang_task(void)
 
 void faulty_soft_lockup(void)
 {
-	WRITE_ONCE(faulty_released, false);
-	faulty_start(soft_lockup_thread, NULL, "soft");
+	start_loop(soft_lockup_thread, "soft");
 }
 
 void faulty_rcu_stall(void)
 {
-	WRITE_ONCE(faulty_released, false);
-	faulty_start(rcu_stall_thread, NULL, "rcu");
+	start_loop(rcu_stall_thread, "rcu");
 }
 
 void faulty_hard_lockup(void)
 {
-	WRITE_ONCE(faulty_released, false);
-	faulty_start(hard_lockup_thread, NULL, "hard");
+	start_loop(hard_lockup_thread, "hard");
 }
 
 void faulty_release(void)
