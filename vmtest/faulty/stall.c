@@ -17,6 +17,8 @@
 #define LOOP_LIMIT_SECONDS 120
 /* A CPU with interrupts off soon blocks all others, so nobody gets to release this loop. */
 #define HARD_LIMIT_SECONDS 20
+/* A grace period begins within less, if anybody can begin one at all. */
+#define BEGIN_LIMIT_SECONDS 5
 #define CALIBRATION_MILLISECONDS 20
 
 bool faulty_released;
@@ -69,6 +71,20 @@ static void start_loop(int (*function)(void *), const char *name)
 	faulty_start(function, NULL, name);
 }
 
+/*
+ * Only a grace period that has begun can stall, and who begins it may need this
+ * CPU: the thread that does has a real-time priority on PREEMPT_RT, and stays
+ * on the CPU where it ran last. Called by a reader, so it cannot end either.
+ */
+static void begin_grace_period(void)
+{
+	const unsigned long cookie = start_poll_synchronize_rcu();
+	unsigned int left = MSEC_PER_SEC * BEGIN_LIMIT_SECONDS;
+
+	while (get_state_synchronize_rcu() == cookie && looping(&left))
+		;
+}
+
 static int soft_lockup_thread(void *unused)
 {
 	unsigned int left = MSEC_PER_SEC * LOOP_LIMIT_SECONDS;
@@ -85,6 +101,7 @@ static int rcu_stall_thread(void *unused)
 	unsigned int left = MSEC_PER_SEC * LOOP_LIMIT_SECONDS;
 
 	rcu_read_lock();
+	begin_grace_period();
 	preempt_disable();
 	while (looping(&left))
 		touch_softlockup_watchdog();
@@ -97,10 +114,13 @@ static int hard_lockup_thread(void *unused)
 {
 	unsigned int left = MSEC_PER_SEC * HARD_LIMIT_SECONDS;
 
+	rcu_read_lock();
+	begin_grace_period();
 	local_irq_disable();
 	while (looping(&left))
 		;
 	local_irq_enable();
+	rcu_read_unlock();
 	return 0;
 }
 
