@@ -20,7 +20,7 @@ from vmtest.vm import VM
 # with KCSAN always complains of itself.
 _COMPLAINT = (
     r"Oops|BUG: (?!KCSAN).*\n|WARNING: (?!.*/kcsan/)|rcu: INFO|INFO: task|hard LOCKUP|smp: csd: "
-    r"|unreferenced object|kernel stack|Kernel panic|KCSAN: .*\[vmtest_faulty\]"
+    r"|UBSAN: |unreferenced object|kernel stack|Kernel panic|KCSAN: .*\[vmtest_faulty\]"
 )
 
 # $@: path and value by turns.
