@@ -74,15 +74,28 @@ static void start_loop(int (*function)(void *), const char *name)
 /*
  * Only a grace period that has begun can stall, and who begins it may need this
  * CPU: the thread that does has a real-time priority on PREEMPT_RT, and stays
- * on the CPU where it ran last. Called by a reader, so it cannot end either.
+ * on the CPU where it ran last. A reader that is preempted meanwhile begins
+ * anew: of it the kernel would not show the stack that runs.
+ *
+ * Returns as a reader, with preemption disabled.
  */
 static void begin_grace_period(void)
 {
-	const unsigned long cookie = start_poll_synchronize_rcu();
 	unsigned int left = MSEC_PER_SEC * BEGIN_LIMIT_SECONDS;
+	unsigned long cookie, preempted;
 
-	while (get_state_synchronize_rcu() == cookie && looping(&left))
-		;
+	for (;;) {
+		rcu_read_lock();
+		preempted = READ_ONCE(current->nivcsw);
+		cookie = start_poll_synchronize_rcu();
+		while (get_state_synchronize_rcu() == cookie && looping(&left))
+			;
+		preempt_disable();
+		if (READ_ONCE(current->nivcsw) == preempted || !left)
+			return;
+		preempt_enable();
+		rcu_read_unlock();
+	}
 }
 
 static int soft_lockup_thread(void *unused)
@@ -100,9 +113,7 @@ static int rcu_stall_thread(void *unused)
 {
 	unsigned int left = MSEC_PER_SEC * LOOP_LIMIT_SECONDS;
 
-	rcu_read_lock();
 	begin_grace_period();
-	preempt_disable();
 	while (looping(&left))
 		touch_softlockup_watchdog();
 	preempt_enable();
@@ -114,12 +125,12 @@ static int hard_lockup_thread(void *unused)
 {
 	unsigned int left = MSEC_PER_SEC * HARD_LIMIT_SECONDS;
 
-	rcu_read_lock();
 	begin_grace_period();
 	local_irq_disable();
 	while (looping(&left))
 		;
 	local_irq_enable();
+	preempt_enable();
 	rcu_read_unlock();
 	return 0;
 }
