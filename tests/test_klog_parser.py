@@ -404,6 +404,13 @@ def test_a_cpu_that_shows_its_stack_for_its_own_stall_keeps_it() -> None:
     assert lockup.title == "BUG: soft lockup in busy"
 
 
+def test_a_stack_behind_a_newer_report_is_not_that_of_an_older_stall() -> None:
+    stack = "[ 6.000000][    C2] NMI backtrace for cpu 2\n"
+    lockup, race = parse(_SOFT_LOCKUP + _RACE.replace("C1]", "C2]") + stack)
+    assert len(lockup.lines) == 3
+    assert race.title == "KCSAN: data-race in f / g"
+
+
 def test_titles_are_free_of_addresses_and_numbers() -> None:
     [report] = parse(
         "[ 1.000000] Kernel panic - not syncing: bad 0xffff888012345678 of task 4711\n"
