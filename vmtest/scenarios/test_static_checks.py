@@ -61,7 +61,15 @@ def test_check_is_clean(check: checks.Check, check_image: Image, vmtest_session:
         ),
         ("module-clang", "", [r"^kmod/broken\.c:32:15: warning: use of logical .&&. with"]),
         ("kernel-doc", "", [r"^kmod/broken\.c:39: warning: .*'second' not described"]),
-        ("checkpatch", "", [r"^kmod/broken\.c:46: ERROR:OPEN_BRACE", r"^kmod/.*LEADING_SPACE"]),
+        (
+            "checkpatch",
+            "",
+            [
+                r"^kmod/broken\.c:46: ERROR:OPEN_BRACE",
+                r"^kmod/.*LEADING_SPACE",
+                r"^vmtest/faulty/broken\.c:6: ERROR:SPACING",
+            ],
+        ),
         ("coccinelle", "free/kfree", [r"^kmod/broken\.c:48:\d+-\d+: ERROR: reference preceded"]),
         ("uapi", "c90 -m64", [r"^kmod/uapi/linux/broken\.h:10:\d+: error: padding struct"]),
         ("uapi", "c++98 -m32", [r"^kmod/uapi/linux/broken\.h:12:\d+: error: "]),
