@@ -573,6 +573,7 @@ struct request *zosbd2_request_take(struct zosbd2_queue *queue,
 				    struct zosbd2_slot *slot,
 				    blk_status_t status)
 	__must_hold(&queue->lock);
+void zosbd2_rq_end(struct request *rq, blk_status_t status);
 void zosbd2_request_end(struct zosbd2_queue *queue, struct zosbd2_slot *slot,
 			blk_status_t status) __releases(&queue->lock);
 void zosbd2_request_extend(struct zosbd2_queue *queue,

@@ -164,7 +164,7 @@ static void zosbd2_queue_run(struct rq_list *list, struct rq_list *refused)
 	}
 	zosbd2_kick(queue);
 	while ((rq = rq_list_pop(&failed)))
-		blk_mq_end_request(rq, BLK_STS_IOERR);
+		zosbd2_rq_end(rq, BLK_STS_IOERR);
 }
 
 /* What stays in the list goes to queue_rq, which has the answer. */

@@ -9,6 +9,7 @@
  * before that answer, which is tried again when the memory has been brought in.
  */
 #include <linux/blk-mq.h>
+#include <linux/bottom_half.h>
 #include <linux/highmem.h>
 #include <linux/nospec.h>
 #include <linux/pagemap.h>
@@ -199,6 +200,8 @@ static void zosbd2_finish(struct zosbd2_channel *channel, unsigned int done,
 		zosbd2_settle(queue, reply, reply < channel->round + done);
 	spin_unlock(&queue->lock);
 
+	/* See zosbd2_request.c for why. */
+	local_bh_disable();
 	for (reply = channel->round; reply < end; reply++) {
 		if (unlikely(!reply->ended))
 			continue;
@@ -209,6 +212,7 @@ static void zosbd2_finish(struct zosbd2_channel *channel, unsigned int done,
 	}
 	if (batch.complete)
 		batch.complete(&batch);
+	local_bh_enable();
 }
 
 /* Tell the server what became of answers that only asked for data. */

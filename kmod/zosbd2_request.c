@@ -28,6 +28,16 @@
  * queue->lock, after the slot has become idle: the tag, and with it the slot,
  * is free for the next request from then on.
  *
+ * It is called with bottom halves off, since the end of a bio may drop the last
+ * reference to a file, as that of an asynchronous read does whose file has been
+ * closed meanwhile.  fput() leaves the rest to the calling task, to be done on
+ * its way back to userspace.  A server would be that task: it would not get
+ * there as long as it waits for its next request, and then release a disk whose
+ * open_mutex is held by somebody who waits for it, or free blocks of a file
+ * system that it has to read from itself.  Where it must not sleep, fput()
+ * leaves the rest to a work item.  (The kernel's ublk driver had that deadlock
+ * too: commit c258f5c4502c, "ublk: fix deadlock when reading partition table".)
+ *
  * A request is found again by its operation id, which is the tag and a
  * generation that grows with each use of the slot and each time its request
  * is handed on: an answer to an earlier use of the tag, or of a server that is
@@ -37,6 +47,7 @@
  * its server or the last server was lost and from when a request that was
  * handed on is fetched again.
  */
+#include <linux/bottom_half.h>
 #include <linux/jiffies.h>
 
 #include "zosbd2.h"
@@ -108,6 +119,18 @@ struct request *zosbd2_request_take(struct zosbd2_queue *queue,
 }
 
 /**
+ * zosbd2_rq_end - end a request
+ * @rq: the request, whose slot is idle
+ * @status: how it ends
+ */
+void zosbd2_rq_end(struct request *rq, blk_status_t status)
+{
+	local_bh_disable();
+	blk_mq_end_request(rq, status);
+	local_bh_enable();
+}
+
+/**
  * zosbd2_requests_reap - end what was left to who polls
  * @queue: the queue
  * @batch: collects them, or NULL
@@ -131,7 +154,7 @@ int zosbd2_requests_reap(struct zosbd2_queue *queue,
 		list_del_init(&rq->queuelist);
 		if (!blk_mq_add_to_batch(rq, batch, false,
 					 blk_mq_end_request_batch))
-			blk_mq_end_request(rq, BLK_STS_OK);
+			zosbd2_rq_end(rq, BLK_STS_OK);
 		count++;
 	}
 	return count;
@@ -152,7 +175,7 @@ void zosbd2_request_end(struct zosbd2_queue *queue, struct zosbd2_slot *slot,
 
 	spin_unlock(&queue->lock);
 	if (!left)
-		blk_mq_end_request(rq, status);
+		zosbd2_rq_end(rq, status);
 }
 
 /**

@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: MIT
+"""Closes files whose I/O is still under way, so that the end of the I/O closes them for good."""
+
+from __future__ import annotations
+
+import ctypes
+import fcntl
+import os
+import signal
+import struct
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from . import rawio
+from .disks import wait_until
+from .patience import stretched
+
+# From asm/unistd_64.h of x86 and asm-generic/unistd.h.
+_IO_SETUP, _IO_GETEVENTS, _IO_SUBMIT = {
+    "x86_64": (206, 208, 209),
+    "aarch64": (0, 4, 2),
+}[os.uname().machine]
+_PREAD = 0  # IOCB_CMD_PREAD
+_BLKRRPART = 0x125F  # linux/fs.h
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def _syscall(number: int, *args: object) -> int:
+    result: int = _libc.syscall(ctypes.c_long(number), *args)
+    if result < 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    return result
+
+
+class _Reading:
+    """A block that is read from the start of ``fd``, by io_submit(2)."""
+
+    def __init__(self, fd: int) -> None:
+        self._memory = rawio.aligned(rawio.BLOCK)
+        address = ctypes.addressof(ctypes.c_char.from_buffer(self._memory))
+        # struct iocb of linux/aio_abi.h, 64 bytes.
+        fields = (0, 0, 0, _PREAD, 0, fd, address, rawio.BLOCK, 0, 0, 0, 0)
+        self._iocb = ctypes.create_string_buffer(struct.pack("=QIIHhIQQqQII", *fields), 64)
+        self._context = ctypes.c_ulong(0)
+        _syscall(_IO_SETUP, ctypes.c_long(1), ctypes.byref(self._context))
+        blocks = (ctypes.c_void_p * 1)(ctypes.addressof(self._iocb))
+        _syscall(_IO_SUBMIT, self._context, ctypes.c_long(1), blocks)
+
+    def read(self) -> int:
+        """How many bytes were read, or the negative error."""
+        event = ctypes.create_string_buffer(32)
+        deadline = struct.pack("=qq", int(stretched(30)), 0)
+        one = ctypes.c_long(1)
+        if not _syscall(_IO_GETEVENTS, self._context, one, one, event, deadline):
+            raise TimeoutError("the read that was submitted has not ended")
+        bytes_read: int = struct.unpack_from("=q", event, 16)[0]
+        return bytes_read
+
+
+def _read_and_close(fd: int, server: int) -> int:
+    """Read from ``fd`` and close it before the process ``server`` can have answered."""
+    os.kill(server, signal.SIGSTOP)
+    wait_until("the server has stopped", lambda: _state(server) == "T")
+    try:
+        reading = _Reading(fd)
+        os.close(fd)
+    finally:
+        os.kill(server, signal.SIGCONT)
+    return reading.read()
+
+
+def _state(pid: int) -> str:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
+def of_the_device(node: str, server: int) -> int:
+    """The device itself is closed; returns what was read of it."""
+    rawio.settle()
+    return _read_and_close(os.open(node, os.O_RDONLY | os.O_DIRECT), server)
+
+
+def before_a_partition_scan(node: str, server: int) -> str:
+    """The device is closed, and then the kernel reads its partition table."""
+    assert of_the_device(node, server) == rawio.BLOCK
+
+    def scan() -> None:
+        with rawio.opened(node, os.O_RDONLY) as fd:
+            fcntl.ioctl(fd, _BLKRRPART)
+
+    return _outcome(scan, node)
+
+
+def of_a_deleted_file(path: str, other: str, server: int, node: str) -> str:
+    """``path`` is deleted and closed, which frees its blocks, and then ``other`` is read.
+
+    The file system has just been mounted, so it has to be read what is free.
+    """
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECT)
+    Path(path).unlink()
+    os.sync()
+    assert _read_and_close(fd, server) == rawio.BLOCK
+
+    def use() -> None:
+        Path(other).read_bytes()
+        os.sync()
+
+    return _outcome(use, node)
+
+
+def _outcome(do: Callable[[], None], node: str) -> str:
+    """Whether ``do`` ends; a hung one is freed by a forced destroy of the device."""
+    child = os.fork()
+    if not child:
+        status = 1
+        try:
+            do()
+            status = 0
+        finally:
+            os._exit(status)
+    deadline = time.monotonic() + stretched(15)
+    while time.monotonic() < deadline:
+        pid, status = os.waitpid(child, os.WNOHANG)
+        if pid:
+            return f"ended {os.waitstatus_to_exitcode(status)}"
+        time.sleep(0.05)
+    subprocess.run(["zosbd2ctl", "destroy", node.removeprefix("/dev/"), "--force"], check=True)
+    os.waitpid(child, 0)
+    return "hung"

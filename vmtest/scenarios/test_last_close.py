@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: MIT
+"""The end of an I/O may close a file for good: that must not be left to the server that answered.
+
+One thread serves: what it waits for, it waits for in vain if that is an answer of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from zosbd2 import WireProtocol
+
+from vmtest.guest import Guest, Process, mounted
+from vmtest.remote_python import RemotePython
+
+from .guestlib import last_close
+from .guestlib.rawio import BLOCK
+from .recovery import MOUNT_POINT, NODE, check_file_system, destroy, file_servers, make_file_system
+
+pytestmark = pytest.mark.usefixtures("module", "programs")
+
+BACKING = "/var/tmp/last-close.img"
+
+
+@pytest.fixture
+def server(guest: Guest, protocol: WireProtocol) -> Iterator[Process]:
+    """Of a file, with one thread; ended at the end, by whatever means it takes."""
+    options = ("--threads=1", "--queues=1", "--partitions")
+    with guest.start(*file_servers(BACKING, protocol, *options, size=64 << 20).first) as process:
+        process.wait_for("ready")
+        yield process
+        guest.run("zosbd2ctl", "destroy", "--all", "--force", check=False)
+        process.wait(30)
+    guest.run("rm", BACKING)
+
+
+def test_a_device_closed_amid_io_can_be_destroyed(
+    guest: Guest, python: RemotePython, server: Process
+) -> None:
+    assert python.call(last_close.of_the_device, NODE, server.pid) == BLOCK
+    destroy(guest)
+    assert server.wait(30).status == 0
+
+
+def test_a_device_closed_amid_io_can_be_scanned_for_partitions(
+    python: RemotePython, server: Process
+) -> None:
+    assert python.call(last_close.before_a_partition_scan, NODE, server.pid) == "ended 0"
+
+
+def test_a_file_deleted_and_closed_amid_io_is_freed(
+    guest: Guest, python: RemotePython, server: Process
+) -> None:
+    make_file_system(guest, "ext4")
+    files = [f"{MOUNT_POINT}/deleted", f"{MOUNT_POINT}/kept"]
+    with mounted(guest, NODE, MOUNT_POINT):
+        for file in files:
+            guest.run("dd", "if=/dev/zero", f"of={file}", "bs=64k", "count=4")
+    with mounted(guest, NODE, MOUNT_POINT):
+        seen = python.call(last_close.of_a_deleted_file, *files, server.pid, NODE)
+        assert seen == "ended 0"
+    check_file_system(guest, "ext4")
