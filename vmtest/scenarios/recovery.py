@@ -99,10 +99,10 @@ def _ending(guest: Guest, process: Process) -> Iterator[None]:
     process.wait_for("ready", 60)
     try:
         yield
+        destroy(guest)
     except BaseException:
         guest.run("zosbd2ctl", "destroy", NAME, "--force", check=False)
         raise
-    destroy(guest)
     process.wait_for("ended 0", 60)
 
 
