@@ -3,15 +3,17 @@
  * zosbd2: what the parts of the module share.
  *
  * Lifetime and lock order are written down at the top of zosbd2_dev.c, the
- * life of a request at the top of zosbd2_blk.c.
+ * life of a request at the top of zosbd2_request.c.
  */
 #ifndef _ZOSBD2_H
 #define _ZOSBD2_H
 
 #include <linux/blk-mq.h>
 #include <linux/blkdev.h>
+#include <linux/bottom_half.h>
 #include <linux/fs.h>
 #include <linux/hashtable.h>
+#include <linux/irqflags.h>
 #include <linux/kref.h>
 #include <linux/list.h>
 #include <linux/mmu_notifier.h>
@@ -519,6 +521,32 @@ static inline bool zosbd2_request_leave(struct zosbd2_queue *queue,
 		return false;
 	list_add_tail(&rq->queuelist, &queue->polled);
 	return true;
+}
+
+/**
+ * zosbd2_ending_begin - before requests are ended, see zosbd2_request.c
+ *
+ * Return: for zosbd2_ending_end().
+ */
+static inline unsigned long zosbd2_ending_begin(void)
+{
+	unsigned long flags = 0;
+
+	local_bh_disable();
+	if (!IS_ENABLED(CONFIG_PREEMPT_RT))
+		local_irq_save(flags);
+	return flags;
+}
+
+/**
+ * zosbd2_ending_end - after requests were ended
+ * @flags: of zosbd2_ending_begin()
+ */
+static inline void zosbd2_ending_end(unsigned long flags)
+{
+	if (!IS_ENABLED(CONFIG_PREEMPT_RT))
+		local_irq_restore(flags);
+	local_bh_enable();
 }
 
 /* zosbd2_main.c */

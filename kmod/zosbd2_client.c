@@ -13,6 +13,10 @@
  * device look used that is not, until its servers close it; a file system, or
  * whoever else has claimed the device, always counts as a user.
  *
+ * A file that is closed amid I/O is released by a kernel thread, see
+ * zosbd2_request.c, whoever had opened it.  A server that has fewer files of the
+ * device than it has opened is then the one; another than a server is it else.
+ *
  * A server that opened the device is not taken to have closed it while its
  * record says that it has it open, which it may be about to; nor is any while
  * it has a file to serve through, which is looked for when one of its threads
@@ -29,6 +33,7 @@
 #include <linux/sched.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
+#include <linux/sched/task.h>
 #include <linux/slab.h>
 
 #include "zosbd2.h"
@@ -133,10 +138,59 @@ out_unlock:
 	return ret;
 }
 
+/* The mapping of an open node is that of the block device. */
+static bool zosbd2_file_is_of(const struct gendisk *disk,
+			      const struct file *file)
+{
+	return !(file->f_mode & FMODE_PATH) &&
+	       S_ISBLK(file_inode(file)->i_mode) &&
+	       I_BDEV(file->f_mapping->host)->bd_disk == disk;
+}
+
+struct zosbd2_census {
+	const struct gendisk *disk;
+	unsigned int *files;
+};
+
+static int zosbd2_census_file(const void *arg, struct file *file,
+			      unsigned int fd)
+{
+	const struct zosbd2_census *census = arg;
+
+	*census->files += zosbd2_file_is_of(census->disk, file);
+	return 0;
+}
+
+/* Has a server that has several times opened the device fewer files of it? */
+static bool zosbd2_opener_lacks_file(struct zosbd2_device *dev,
+				     const struct zosbd2_opener *opener)
+	__must_hold(&dev->lock)
+{
+	unsigned int files = 0;
+	const struct zosbd2_census census = { dev->disk, &files };
+	struct task_struct *task;
+	bool known = false;
+
+	if (!opener->server || opener->opens < 2)
+		return false;
+	rcu_read_lock();
+	task = pid_task(opener->tgid, PIDTYPE_TGID);
+	if (task) {
+		task_lock(task);
+		/* Not if its first thread has exited. */
+		known = task->files;
+		iterate_fd(task->files, 0, zosbd2_census_file, &census);
+		task_unlock(task);
+	}
+	rcu_read_unlock();
+	return known && files < opener->opens;
+}
+
 /*
  * Who is charged with a release by somebody who opened nothing: the dead come
  * first, since what they had open is all that others can close without having
- * been given it; among the living a server comes last.
+ * been given it; among the living a server comes last, unless it is known to
+ * have closed one.
  */
 static struct zosbd2_opener *
 zosbd2_opener_of_release(struct zosbd2_device *dev)
@@ -153,6 +207,9 @@ zosbd2_opener_of_release(struct zosbd2_device *dev)
 		rank = opener->server ? 0 : 1;
 		if (!zosbd2_pid_is_alive(opener->tgid, PIDTYPE_TGID))
 			rank += 2;
+		else if (current->flags & PF_KTHREAD &&
+			 zosbd2_opener_lacks_file(dev, opener))
+			rank = 4;
 		if (rank > best_rank) {
 			best = opener;
 			best_rank = rank;
@@ -164,10 +221,7 @@ zosbd2_opener_of_release(struct zosbd2_device *dev)
 static int zosbd2_serves_through(const void *disk, struct file *file,
 				 unsigned int fd)
 {
-	/* Open for writing, so its mapping is that of the block device. */
-	return file->f_mode & FMODE_WRITE &&
-	       S_ISBLK(file_inode(file)->i_mode) &&
-	       I_BDEV(file->f_mapping->host)->bd_disk == disk;
+	return file->f_mode & FMODE_WRITE && zosbd2_file_is_of(disk, file);
 }
 
 /* Does the calling thread have it open in a way that it can serve through? */

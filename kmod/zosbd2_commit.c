@@ -9,7 +9,6 @@
  * before that answer, which is tried again when the memory has been brought in.
  */
 #include <linux/blk-mq.h>
-#include <linux/bottom_half.h>
 #include <linux/highmem.h>
 #include <linux/nospec.h>
 #include <linux/pagemap.h>
@@ -194,14 +193,14 @@ static void zosbd2_finish(struct zosbd2_channel *channel, unsigned int done,
 	struct zosbd2_reply *reply = channel->round;
 	struct zosbd2_reply *end = reply + claimed;
 	DEFINE_IO_COMP_BATCH(batch);
+	unsigned long flags;
 
 	spin_lock(&queue->lock);
 	for (; reply < end; reply++)
 		zosbd2_settle(queue, reply, reply < channel->round + done);
 	spin_unlock(&queue->lock);
 
-	/* See zosbd2_request.c for why. */
-	local_bh_disable();
+	flags = zosbd2_ending_begin();
 	for (reply = channel->round; reply < end; reply++) {
 		if (unlikely(!reply->ended))
 			continue;
@@ -212,7 +211,7 @@ static void zosbd2_finish(struct zosbd2_channel *channel, unsigned int done,
 	}
 	if (batch.complete)
 		batch.complete(&batch);
-	local_bh_enable();
+	zosbd2_ending_end(flags);
 }
 
 /* Tell the server what became of answers that only asked for data. */

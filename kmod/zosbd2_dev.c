@@ -25,6 +25,7 @@
  *	disk->open_mutex
  *	  dev->lock		(spinlock, process context only)
  *	    queue->lock		(spinlock, process context only)
+ *	    task_lock(), and under it files->file_lock, see zosbd2_client.c
  *	zosbd2_registry_lock	(mutex, see zosbd2_registry.c)
  *
  * The mutexes never nest, nor do two queue->lock.  queue->lock protects the

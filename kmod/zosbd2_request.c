@@ -28,15 +28,20 @@
  * queue->lock, after the slot has become idle: the tag, and with it the slot,
  * is free for the next request from then on.
  *
- * It is called with bottom halves off, since the end of a bio may drop the last
- * reference to a file, as that of an asynchronous read does whose file has been
- * closed meanwhile.  fput() leaves the rest to the calling task, to be done on
- * its way back to userspace.  A server would be that task: it would not get
- * there as long as it waits for its next request, and then release a disk whose
- * open_mutex is held by somebody who waits for it, or free blocks of a file
- * system that it has to read from itself.  Where it must not sleep, fput()
- * leaves the rest to a work item.  (The kernel's ublk driver had that deadlock
- * too: commit c258f5c4502c, "ublk: fix deadlock when reading partition table".)
+ * The module ends requests as most drivers do, who are in an interrupt then: it
+ * calls blk_mq_end_request() between zosbd2_ending_begin() and _end().  The end
+ * of a bio may drop the last reference to a file, as that of an asynchronous
+ * read does whose file has been closed meanwhile, and fput() leaves the rest to
+ * the calling task, to be done on its way back to userspace.  A server would be
+ * that task: it would not get there as long as it waits for its next request,
+ * and then release a disk whose open_mutex is held by somebody who waits for
+ * it, or free blocks of a file system that it has to read from itself.  With
+ * bottom halves off, fput() leaves the rest to a work item (the kernel's ublk
+ * driver does that since commit c258f5c4502c, "ublk: fix deadlock when reading
+ * partition table").  It is one for all: while it waits for a device whose
+ * server is stuck, files of others that end like this wait too.  Interrupts are
+ * off for who decides by them and in_task() whether he may sleep, f2fs in
+ * f2fs_read_end_io().  On PREEMPT_RT they stay on, as they do there for others.
  *
  * A request is found again by its operation id, which is the tag and a
  * generation that grows with each use of the slot and each time its request
@@ -47,7 +52,6 @@
  * its server or the last server was lost and from when a request that was
  * handed on is fetched again.
  */
-#include <linux/bottom_half.h>
 #include <linux/jiffies.h>
 
 #include "zosbd2.h"
@@ -125,9 +129,11 @@ struct request *zosbd2_request_take(struct zosbd2_queue *queue,
  */
 void zosbd2_rq_end(struct request *rq, blk_status_t status)
 {
-	local_bh_disable();
+	unsigned long flags;
+
+	flags = zosbd2_ending_begin();
 	blk_mq_end_request(rq, status);
-	local_bh_enable();
+	zosbd2_ending_end(flags);
 }
 
 /**

@@ -14,6 +14,7 @@ from zosbd2 import WireProtocol
 from vmtest.guest import Guest, Process, mounted
 from vmtest.remote_python import RemotePython
 
+from .equipment import ServerPython
 from .guestlib import last_close
 from .guestlib.rawio import BLOCK
 from .recovery import MOUNT_POINT, NODE, check_file_system, destroy, file_servers, make_file_system
@@ -57,7 +58,15 @@ def test_a_file_deleted_and_closed_amid_io_is_freed(
     with mounted(guest, NODE, MOUNT_POINT):
         for file in files:
             guest.run("dd", "if=/dev/zero", f"of={file}", "bs=64k", "count=4")
-    with mounted(guest, NODE, MOUNT_POINT):
+    # It reads what is free when it has to, and does not write to what is stopped.
+    with mounted(guest, NODE, MOUNT_POINT, "-o", "noatime,no_prefetch_block_bitmaps"):
         seen = python.call(last_close.of_a_deleted_file, *files, server.pid, NODE)
         assert seen == "ended 0"
     check_file_system(guest, "ext4")
+
+
+def test_a_server_that_closes_its_device_amid_io_leaves_the_others_open(
+    servers: ServerPython,
+) -> None:
+    busy = 3
+    assert servers.call(last_close.of_a_server) == {"read": BLOCK, "used": busy, "unused": 0}

@@ -9,12 +9,17 @@ import os
 import signal
 import struct
 import subprocess
+import threading
 import time
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-from . import rawio
+from zosbd2 import WireProtocol
+
+from . import memory_disk, rawio
 from .disks import wait_until
+from .memory_disk import MemoryDisk
 from .patience import stretched
 
 # From asm/unistd_64.h of x86 and asm-generic/unistd.h.
@@ -62,9 +67,9 @@ class _Reading:
 
 def _read_and_close(fd: int, server: int) -> int:
     """Read from ``fd`` and close it before the process ``server`` can have answered."""
-    os.kill(server, signal.SIGSTOP)
-    wait_until("the server has stopped", lambda: _state(server) == "T")
     try:
+        os.kill(server, signal.SIGSTOP)
+        wait_until("the server has stopped", lambda: _state(server) == "T")
         reading = _Reading(fd)
         os.close(fd)
     finally:
@@ -101,13 +106,52 @@ def of_a_deleted_file(path: str, other: str, server: int, node: str) -> str:
     fd = os.open(path, os.O_RDONLY | os.O_DIRECT)
     Path(path).unlink()
     os.sync()
+    free = os.statvfs(other).f_ffree
     assert _read_and_close(fd, server) == rawio.BLOCK
 
     def use() -> None:
         Path(other).read_bytes()
-        os.sync()
+        wait_until("the file is freed", lambda: os.statvfs(other).f_ffree > free)
 
     return _outcome(use, node)
+
+
+class _SlowDisk(MemoryDisk):
+    """Reads wait until ``go`` is set, when ``slow``."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(size)
+        self.slow = False
+        self.go = threading.Event()
+
+    def read(self, offset: int, into: memoryview) -> None:
+        """Fill ``into``."""
+        if self.slow:
+            self.go.wait(stretched(30))
+        super().read(offset, into)
+
+
+def of_a_server(protocol: WireProtocol) -> dict[str, object]:
+    """A server closes its own device amid I/O, which another process has open; then that closes."""
+    name = "ownclose"
+    with memory_disk.serving(name, 4 << 20, _SlowDisk, protocol) as (node, disk):
+        with subprocess.Popen(
+            ["sh", "-c", f"exec 3<{node}; echo open; read _"],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        ) as other:  # fmt: skip
+            assert other.stdout is not None
+            other.stdout.readline()
+            fd = os.open(node, os.O_RDONLY | os.O_DIRECT)
+            disk.slow = True
+            reading = _Reading(fd)
+            os.close(fd)
+            disk.go.set()
+            read = reading.read()
+            time.sleep(1)  # what is not to happen would be over by then
+            used = subprocess.run(["zosbd2ctl", "destroy", name], check=False, timeout=30)
+            other.communicate(b"\n")
+        unused = subprocess.run(["zosbd2ctl", "destroy", name], check=False, timeout=30)
+    return {"read": read, "used": used.returncode, "unused": unused.returncode}
 
 
 def _outcome(do: Callable[[], None], node: str) -> str:
@@ -118,6 +162,8 @@ def _outcome(do: Callable[[], None], node: str) -> str:
         try:
             do()
             status = 0
+        except BaseException:
+            traceback.print_exc()
         finally:
             os._exit(status)
     deadline = time.monotonic() + stretched(15)
