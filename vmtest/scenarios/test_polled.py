@@ -77,7 +77,9 @@ def test_a_forced_destroy_ends_it(guest: Guest, polled: Process, seed: int) -> N
 def test_who_polls_no_more_has_his_requests_ended_by_the_time_out(
     guest: Guest, start_ramdisk: Callable[..., Process], seed: int
 ) -> None:
-    server = start_ramdisk("--size=64M", "--poll-queues=1", "--timeout=2")
+    # It is not to pass before the three commands are over that look at what it would end.
+    timeout = round(2 * guest.slowness)
+    server = start_ramdisk("--size=64M", "--poll-queues=1", f"--timeout={timeout}")
     with guest.start(*_fio(seed, "--iodepth=16", "--time_based", "--runtime=300")) as load:
         _wait_for_writes(guest)
         try:
