@@ -15,7 +15,8 @@
  *
  * A file that is closed amid I/O is released by a kernel thread, see
  * zosbd2_request.c, whoever had opened it.  A server that has fewer files of the
- * device than it has opened is then the one; another than a server is it else.
+ * device than opens is then charged with it: it looks as if that were the one,
+ * and if not, the device only looks used.
  *
  * A server that opened the device is not taken to have closed it while its
  * record says that it has it open, which it may be about to; nor is any while
@@ -147,49 +148,78 @@ static bool zosbd2_file_is_of(const struct gendisk *disk,
 	       I_BDEV(file->f_mapping->host)->bd_disk == disk;
 }
 
+/* So many files are told apart. */
+#define ZOSBD2_CENSUS	16
+
+/**
+ * struct zosbd2_census - what files of a disk a process has
+ * @disk: the disk
+ * @limit: stop at so many
+ * @count: how many were found
+ * @files: these; two descriptors can be of one file
+ */
 struct zosbd2_census {
 	const struct gendisk *disk;
-	unsigned int *files;
+	unsigned int limit;
+	unsigned int count;
+	const struct file *files[ZOSBD2_CENSUS];
 };
 
 static int zosbd2_census_file(const void *arg, struct file *file,
 			      unsigned int fd)
 {
-	const struct zosbd2_census *census = arg;
+	struct zosbd2_census *census = (void *)arg;
+	unsigned int i;
 
-	*census->files += zosbd2_file_is_of(census->disk, file);
-	return 0;
+	if (!zosbd2_file_is_of(census->disk, file))
+		return 0;
+	for (i = 0; i < census->count; i++)
+		if (census->files[i] == file)
+			return 0;
+	census->files[census->count++] = file;
+	return census->count == census->limit;
 }
 
-/* Has a server that has several times opened the device fewer files of it? */
+/*
+ * Has a server fewer files of the device than it opened?  One that has opened
+ * it once has passed that file to those who serve, if it does not itself.
+ */
 static bool zosbd2_opener_lacks_file(struct zosbd2_device *dev,
 				     const struct zosbd2_opener *opener)
 	__must_hold(&dev->lock)
 {
-	unsigned int files = 0;
-	const struct zosbd2_census census = { dev->disk, &files };
-	struct task_struct *task;
+	struct zosbd2_census census = {
+		.disk = dev->disk, .limit = opener->opens,
+	};
+	struct task_struct *leader, *task;
 	bool known = false;
 
-	if (!opener->server || opener->opens < 2)
+	if (!opener->server || opener->opens < 2 ||
+	    opener->opens > ZOSBD2_CENSUS)
 		return false;
 	rcu_read_lock();
-	task = pid_task(opener->tgid, PIDTYPE_TGID);
-	if (task) {
-		task_lock(task);
-		/* Not if its first thread has exited. */
-		known = task->files;
-		iterate_fd(task->files, 0, zosbd2_census_file, &census);
-		task_unlock(task);
+	leader = pid_task(opener->tgid, PIDTYPE_TGID);
+	if (leader) {
+		/* The first threads may have exited, and have none then. */
+		for_each_thread(leader, task) {
+			task_lock(task);
+			known = task->files;
+			if (known)
+				iterate_fd(task->files, 0, zosbd2_census_file,
+					   &census);
+			task_unlock(task);
+			if (known)
+				break;
+		}
 	}
 	rcu_read_unlock();
-	return known && files < opener->opens;
+	return known && census.count < census.limit;
 }
 
 /*
  * Who is charged with a release by somebody who opened nothing: the dead come
  * first, since what they had open is all that others can close without having
- * been given it; among the living a server comes last, unless it is known to
+ * been given it; among the living a server comes last, unless it seems to
  * have closed one.
  */
 static struct zosbd2_opener *

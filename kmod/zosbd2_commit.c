@@ -186,24 +186,19 @@ static void zosbd2_settle(struct zosbd2_queue *queue, struct zosbd2_reply *reply
 		reply->ended = rq;
 }
 
-static void zosbd2_finish(struct zosbd2_channel *channel, unsigned int done,
-			  unsigned int claimed)
+/* With interrupts off, so not much at once.  Returns where it has stopped. */
+static struct zosbd2_reply *zosbd2_end_some(struct zosbd2_reply *reply,
+					    struct zosbd2_reply *end)
 {
-	struct zosbd2_queue *queue = zosbd2_channel_queue(channel);
-	struct zosbd2_reply *reply = channel->round;
-	struct zosbd2_reply *end = reply + claimed;
 	DEFINE_IO_COMP_BATCH(batch);
 	unsigned long flags;
-
-	spin_lock(&queue->lock);
-	for (; reply < end; reply++)
-		zosbd2_settle(queue, reply, reply < channel->round + done);
-	spin_unlock(&queue->lock);
+	u64 bytes = 0;
 
 	flags = zosbd2_ending_begin();
-	for (reply = channel->round; reply < end; reply++) {
+	for (; reply < end && bytes < ZOSBD2_ROUND_BYTES; reply++) {
 		if (unlikely(!reply->ended))
 			continue;
+		bytes += blk_rq_bytes(reply->ended);
 		if (unlikely(reply->status != BLK_STS_OK) ||
 		    !blk_mq_add_to_batch(reply->ended, &batch, false,
 					 blk_mq_end_request_batch))
@@ -212,6 +207,24 @@ static void zosbd2_finish(struct zosbd2_channel *channel, unsigned int done,
 	if (batch.complete)
 		batch.complete(&batch);
 	zosbd2_ending_end(flags);
+	return reply;
+}
+
+static void zosbd2_finish(struct zosbd2_channel *channel, unsigned int done,
+			  unsigned int claimed)
+{
+	struct zosbd2_queue *queue = zosbd2_channel_queue(channel);
+	struct zosbd2_reply *reply = channel->round;
+	struct zosbd2_reply *end = reply + claimed;
+
+	spin_lock(&queue->lock);
+	for (; reply < end; reply++)
+		zosbd2_settle(queue, reply, reply < channel->round + done);
+	spin_unlock(&queue->lock);
+
+	reply = channel->round;
+	while (reply < end)
+		reply = zosbd2_end_some(reply, end);
 }
 
 /* Tell the server what became of answers that only asked for data. */

@@ -42,6 +42,8 @@
  * server is stuck, files of others that end like this wait too.  Interrupts are
  * off for who decides by them and in_task() whether he may sleep, f2fs in
  * f2fs_read_end_io().  On PREEMPT_RT they stay on, as they do there for others.
+ * What a poller has collected, and what queue_rq refuses, the block layer ends,
+ * in the task of the submitter.
  *
  * A request is found again by its operation id, which is the tag and a
  * generation that grows with each use of the slot and each time its request

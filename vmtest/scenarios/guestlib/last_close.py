@@ -131,8 +131,16 @@ class _SlowDisk(MemoryDisk):
         super().read(offset, into)
 
 
+def _descriptors(path: str) -> list[Path]:
+    """Below /proc/self/fd, all of the file at ``path``."""
+    return [one for one in Path("/proc/self/fd").iterdir() if os.path.realpath(one) == path]
+
+
 def of_a_server(protocol: WireProtocol) -> dict[str, object]:
-    """A server closes its own device amid I/O, which another process has open; then that closes."""
+    """A server closes its own device amid I/O, which another process has open; then that closes.
+
+    What the server serves through has two descriptors, and still is one open.
+    """
     name = "ownclose"
     with memory_disk.serving(name, 4 << 20, _SlowDisk, protocol) as (node, disk):
         with subprocess.Popen(
@@ -141,6 +149,7 @@ def of_a_server(protocol: WireProtocol) -> dict[str, object]:
         ) as other:  # fmt: skip
             assert other.stdout is not None
             other.stdout.readline()
+            duplicates = [os.dup(int(one.name)) for one in _descriptors(node)]
             fd = os.open(node, os.O_RDONLY | os.O_DIRECT)
             disk.slow = True
             reading = _Reading(fd)
@@ -151,6 +160,8 @@ def of_a_server(protocol: WireProtocol) -> dict[str, object]:
             used = subprocess.run(["zosbd2ctl", "destroy", name], check=False, timeout=30)
             other.communicate(b"\n")
         unused = subprocess.run(["zosbd2ctl", "destroy", name], check=False, timeout=30)
+        for duplicate in duplicates:
+            os.close(duplicate)
     return {"read": read, "used": used.returncode, "unused": unused.returncode}
 
 
