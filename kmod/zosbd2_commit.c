@@ -199,10 +199,14 @@ static struct zosbd2_reply *zosbd2_end_some(struct zosbd2_reply *reply,
 		if (unlikely(!reply->ended))
 			continue;
 		bytes += blk_rq_bytes(reply->ended);
-		if (unlikely(reply->status != BLK_STS_OK) ||
-		    !blk_mq_add_to_batch(reply->ended, &batch, false,
-					 blk_mq_end_request_batch))
-			blk_mq_end_request(reply->ended, reply->status);
+		if (unlikely(reply->status != BLK_STS_OK)) {
+			zosbd2_ending_end(flags);
+			zosbd2_rq_end(reply->ended, reply->status);
+			flags = zosbd2_ending_begin();
+		} else if (!blk_mq_add_to_batch(reply->ended, &batch, false,
+						blk_mq_end_request_batch)) {
+			blk_mq_end_request(reply->ended, BLK_STS_OK);
+		}
 	}
 	if (batch.complete)
 		batch.complete(&batch);

@@ -43,7 +43,8 @@
  * off for who decides by them and in_task() whether he may sleep, f2fs in
  * f2fs_read_end_io().  On PREEMPT_RT they stay on, as they do there for others.
  * What a poller has collected, and what queue_rq refuses, the block layer ends,
- * in the task of the submitter.
+ * in the task of the submitter.  Of polled requests none closes a file: who
+ * polls for them has it open.
  *
  * A request is found again by its operation id, which is the tag and a
  * generation that grows with each use of the slot and each time its request
@@ -133,6 +134,11 @@ void zosbd2_rq_end(struct request *rq, blk_status_t status)
 {
 	unsigned long flags;
 
+	/* Its bio goes to a cache that must not be touched like this (6.1). */
+	if (unlikely(rq->cmd_flags & REQ_POLLED)) {
+		blk_mq_end_request(rq, status);
+		return;
+	}
 	flags = zosbd2_ending_begin();
 	blk_mq_end_request(rq, status);
 	zosbd2_ending_end(flags);
