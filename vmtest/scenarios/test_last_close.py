@@ -13,11 +13,13 @@ from zosbd2 import WireProtocol
 
 from vmtest.guest import Guest, Process, mounted
 from vmtest.remote_python import RemotePython
+from vmtest.vm import VM
 
 from .equipment import ServerPython
 from .guestlib import last_close
 from .guestlib.rawio import BLOCK
 from .recovery import MOUNT_POINT, NODE, check_file_system, destroy, file_servers, make_file_system
+from .tracing import traced
 
 pytestmark = pytest.mark.usefixtures("module", "programs")
 
@@ -65,8 +67,25 @@ def test_a_file_deleted_and_closed_amid_io_is_freed(
     check_file_system(guest, "ext4")
 
 
+@pytest.mark.parametrize("first_thread", ["lives", "has exited"])
 def test_a_server_that_closes_its_device_amid_io_leaves_the_others_open(
-    servers: ServerPython,
+    servers: ServerPython, first_thread: str
 ) -> None:
     busy = 3
-    assert servers.call(last_close.of_a_server) == {"read": BLOCK, "used": busy, "unused": 0}
+    seen = servers.call(last_close.of_a_server, first_thread == "has exited")
+    assert seen == {"read": BLOCK, "used": busy, "unused": 0}
+
+
+@pytest.mark.usefixtures("module", "programs", "server")
+@pytest.mark.needs_config("CONFIG_EVENT_TRACING")
+def test_requests_end_as_they_would_in_an_interrupt(vm: VM, guest: Guest) -> None:
+    """So file systems whose work at the end of an I/O may sleep leave it to a work queue."""
+    realtime = "CONFIG_PREEMPT_RT" in vm.config.kernel.config
+    numbers = guest.run("lsblk", "-ndo", "MAJ:MIN", NODE).stdout.strip().replace(":", ",")
+    with traced(guest, "block/block_rq_complete") as events:
+        guest.run("dd", f"if={NODE}", "of=/dev/null", "iflag=direct", "bs=64k", "count=16")
+    ours = [event for event in events if f": {numbers} R" in event.text]
+    assert len(ours) == 16
+    assert {event.masked for event in ours} == {
+        frozenset({"softirqs"} if realtime else {"softirqs", "irqs"})
+    }

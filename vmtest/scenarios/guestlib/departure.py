@@ -12,12 +12,12 @@ import struct
 import time
 from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
 from typing import NamedTuple
 
 import zosbd2
 from zosbd2 import WireProtocol
 
+from . import processes
 from .disks import (
     BLOCK,
     FAIL,
@@ -35,7 +35,6 @@ from .outcomes import outcome
 from .servers import attached
 
 _CLONE_VM = 0x100
-_SYS_EXIT = 60
 _PTRACE_SEIZE = 0x4206
 
 
@@ -156,7 +155,7 @@ def outlived_by_its_memory(protocol: WireProtocol, recovery: int) -> dict[str, o
         try:
             wait_until("nobody serves", lambda: counter("testdisk", "servers") == 0, 5)
             seconds = time.monotonic() - began
-            state = _state(child)
+            state = processes.state(child)
             assert state == "S", f"the child that shares the memory is in state {state}"
             found: dict[str, object] = {"at once": seconds < 2}
             if recovery == FAIL:
@@ -195,12 +194,12 @@ def first_thread_exits(protocol: WireProtocol) -> dict[str, object]:
             wait_until("it waits", serving.waits_for_the_module)
             os.write(told, b"x")
             os.read(go, 1)
-            libc.syscall(_SYS_EXIT, 0)
+            processes.exit_thread()
         try:
             os.read(ready, 1)
             assert libc.ptrace(_PTRACE_SEIZE, child, None, None) == 0
             os.write(release, b"x")
-            wait_until("its first thread is gone", lambda: _state(child) == "Z")
+            wait_until("its first thread is gone", lambda: processes.state(child) == "Z")
             intact = reader("testdisk", 0).end() == pattern(0, BLOCK)
             lost = [counter("testdisk", "servers_lost")]
             os.kill(child, signal.SIGKILL)
@@ -209,11 +208,6 @@ def first_thread_exits(protocol: WireProtocol) -> dict[str, object]:
         finally:
             os.kill(child, signal.SIGKILL)
             os.waitpid(child, 0)
-
-
-def _state(process: int) -> str:
-    """Of its first thread, as ps shows it."""
-    return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
 
 
 def _child_in_same_memory() -> int:

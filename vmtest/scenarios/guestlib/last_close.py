@@ -17,7 +17,7 @@ from pathlib import Path
 
 from zosbd2 import WireProtocol
 
-from . import memory_disk, rawio
+from . import memory_disk, processes, rawio
 from .disks import wait_until
 from .memory_disk import MemoryDisk
 from .patience import stretched
@@ -69,16 +69,12 @@ def _read_and_close(fd: int, server: int) -> int:
     """Read from ``fd`` and close it before the process ``server`` can have answered."""
     try:
         os.kill(server, signal.SIGSTOP)
-        wait_until("the server has stopped", lambda: _state(server) == "T")
+        wait_until("the server has stopped", lambda: processes.state(server) == "T")
         reading = _Reading(fd)
         os.close(fd)
     finally:
         os.kill(server, signal.SIGCONT)
     return reading.read()
-
-
-def _state(pid: int) -> str:
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
 
 
 def of_the_device(node: str, server: int) -> int:
@@ -136,11 +132,18 @@ def _descriptors(path: str) -> list[Path]:
     return [one for one in Path("/proc/self/fd").iterdir() if os.path.realpath(one) == path]
 
 
-def of_a_server(protocol: WireProtocol) -> dict[str, object]:
+def of_a_server(protocol: WireProtocol, headless: bool) -> dict[str, object]:
     """A server closes its own device amid I/O, which another process has open; then that closes.
 
-    What the server serves through has two descriptors, and still is one open.
+    What the server serves through has two descriptors, and still is one open. A ``headless`` one
+    has lost its first thread.
     """
+    if headless:
+        return processes.without_first_thread(lambda: _of_this_server(protocol))
+    return _of_this_server(protocol)
+
+
+def _of_this_server(protocol: WireProtocol) -> dict[str, object]:
     name = "ownclose"
     with memory_disk.serving(name, 4 << 20, _SlowDisk, protocol) as (node, disk):
         with subprocess.Popen(
