@@ -389,18 +389,19 @@ class VM:
         assert self._workdir is not None
         socket = self._workdir / "qmp"
         deadline = time.monotonic() + 30 * self.config.slowness
-        while True:
-            qmp = QEMUMonitorProtocol(str(socket))
-            qmp.settimeout(30.0)
-            try:
-                qmp.connect()
-                return qmp
-            except (ConnectError, OSError) as error:
-                # QEMU has not come as far as to listen.
-                if not self.alive or time.monotonic() > deadline:
-                    message = f"QEMU did not open its monitor {socket}: {error}"
-                    raise self.explain(message, BootFailed) from error
+        error: Exception | None = None
+        while self.alive and time.monotonic() < deadline:
+            if socket.exists():  # qemu.qmp logs an attempt that fails as an error
+                qmp = QEMUMonitorProtocol(str(socket))
+                qmp.settimeout(30.0)
+                try:
+                    qmp.connect()
+                    return qmp
+                except (ConnectError, OSError) as failure:
+                    error = failure
             time.sleep(0.02)
+        message = f"QEMU did not open its monitor {socket}: {error or 'there is no such socket'}"
+        raise self.explain(message, BootFailed) from error
 
     def _ssh_port(self) -> int:
         """The port that QEMU chose for the guest's port 22."""
