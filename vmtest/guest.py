@@ -8,6 +8,7 @@ import logging
 import shlex
 import socket
 import tarfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -33,6 +34,9 @@ class Guest:
     ``explain`` makes the exception for a connection that broke or a deadline that passed: it knows
     whether the kernel panicked. ``still_alive`` tells whether to go on trying to connect.
     ``slowness`` stretches every deadline.
+
+    A guest that lets a deadline pass and then starts no program either is given up: what else is
+    asked of it fails at once, so that deadlines do not add up.
     """
 
     def __init__(
@@ -43,11 +47,11 @@ class Guest:
         still_alive: Callable[[], bool],
         slowness: float = 1.0,
     ) -> None:
-        #: Makes the exception for something that went wrong here.
-        self.explain = explain
+        self._explain = explain
         #: For small commands of the harness's own.
-        self.shell = GuestShell(self.start, explain, slowness)
+        self.shell = GuestShell(self.start, self.explain, slowness)
         self.slowness = slowness
+        self._given_up: str | None = None
         self._put_once: dict[str, bytes] = {}
         #: Kernel modules that were copied here, by name: their ELF files on the host.
         self.symbol_files: dict[str | None, Path] = {}
@@ -66,6 +70,13 @@ class Guest:
     def close(self) -> None:
         """End the connection; everything that waits on it returns."""
         self._transport.close()
+
+    def explain(self, message: str, kind: type[GuestError]) -> GuestError:
+        """The exception for something that went wrong here."""
+        if issubclass(kind, GuestTimeout) and self._transport.is_active() and not self._answers():
+            self._given_up = message.partition("\n")[0]
+            self.close()
+        return self._explain(message, kind)
 
     def run(
         self,
@@ -107,12 +118,44 @@ class Guest:
     ) -> Process:
         """Start a command and return while it runs. As a context, it is killed at the end."""
         line = _command_line(argv, cwd, env, user)
+        if self._given_up:
+            raise self._explain(
+                f"cannot start {line}: the guest was given up after this: {self._given_up}",
+                GuestTimeout,
+            )
         try:
-            channel = self._transport.open_session(timeout=20 * self.slowness)
-            channel.exec_command(f"echo $$; exec {line}")
+            channel = self._open(f"echo $$; exec {line}", 20 * self.slowness)
+        except TimeoutError as error:
+            raise self.explain(f"cannot start {line}: {error}", GuestTimeout) from error
         except (OSError, EOFError, paramiko.SSHException) as error:
             raise self.explain(f"cannot start {line}: {error!r}", SshFailed) from error
         return Process(self, channel, line, self.explain)
+
+    def _open(self, line: str, timeout: float) -> paramiko.Channel:
+        """A channel on which the guest's shell has begun with ``line``, in so many real seconds."""
+        deadline = time.monotonic() + timeout
+        try:
+            channel = self._transport.open_session(timeout=timeout)
+            # For the guest's answer to this paramiko waits without a deadline.
+            timer = threading.Timer(max(0.1, deadline - time.monotonic()), channel.close)
+            timer.start()
+            try:
+                channel.exec_command(line)
+            finally:
+                timer.cancel()
+        except paramiko.SSHException as error:
+            if self._transport.is_active() and time.monotonic() >= deadline:
+                raise TimeoutError(f"its sshd did not answer within {timeout:.0f} s") from error
+            raise
+        return channel
+
+    def _answers(self) -> bool:
+        timeout = 10 * self.slowness
+        try:
+            with self._open("true", timeout) as channel:
+                return channel.status_event.wait(timeout)
+        except (OSError, EOFError, paramiko.SSHException):
+            return False
 
     def put(
         self, files: Mapping[str, Path | bytes | str], into: str, *, once: bool = False

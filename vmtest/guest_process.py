@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from vmtest.guest import Guest
 
 
+#: Seconds of a KVM guest.
+INPUT_TIMEOUT = 60.0
+
+
 @dataclass(frozen=True)
 class Completed:
     """A command that has ended: its status (128 + n for signal n), and what it printed."""
@@ -46,6 +50,7 @@ class Process:
         self._began = time.monotonic()
         self._printed = {"stdout": b"", "stderr": b""}
         self._changed = threading.Condition()
+        channel.settimeout(INPUT_TIMEOUT * guest.slowness)  # of each step in either direction
         self._readers = [
             threading.Thread(target=self._read, args=args, daemon=True)
             for args in (("stdout", channel.recv), ("stderr", channel.recv_stderr))
@@ -90,9 +95,17 @@ class Process:
         return self._printed["stderr"].decode(errors="replace")
 
     def send(self, data: bytes | str) -> None:
-        """Write to its standard input."""
-        if data:
+        """Write to its standard input.
+
+        Raises GuestTimeout when the guest takes nothing for ``INPUT_TIMEOUT``.
+        """
+        if not data:
+            return
+        try:
             self._channel.sendall(data.encode() if isinstance(data, str) else data)
+        except TimeoutError as error:
+            message = f"{self.line} read no input for {self._channel.gettimeout():.0f} s"
+            raise self._explain(message, GuestTimeout) from error
 
     def end_of_input(self) -> None:
         """Close its standard input."""
@@ -167,6 +180,8 @@ class Process:
         while True:
             try:
                 data = receive(65536)
+            except TimeoutError:
+                continue
             except OSError:
                 data = b""
             with self._changed:

@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: MIT
-"""The harness's ways into a guest: shell, functions, and guests that go on from snapshots."""
+"""The harness's ways into a guest: shell, functions, deadlines, and what goes on from snapshots."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import paramiko
 import pytest
 
-from vmtest.errors import CommandFailed, SshFailed
+from vmtest import guest_process
+from vmtest.errors import CommandFailed, GuestTimeout, SshFailed
 from vmtest.guest import Guest
 from vmtest.pytest_plugin import Session
 from vmtest.remote_python import RemotePython
@@ -44,6 +47,49 @@ def test_a_shell_that_has_ended_is_replaced(guest: Guest) -> None:
 
 def test_a_child_that_a_function_forks_does_not_answer_for_it(python: RemotePython) -> None:
     assert python.call(forking.status_of_a_failing_child) == 1
+
+
+@pytest.fixture
+def hasty(vmtest_session: Session, tmp_path: Path) -> Iterator[VM]:
+    """A guest whose deadlines are a tenth of what they are under KVM."""
+    with VM(vmtest_session.default, tmp_path) as vm:
+        vm.guest.slowness = 0.1
+        yield vm
+
+
+def test_a_guest_that_stands_still_is_given_up_after_one_deadline(hasty: VM) -> None:
+    hasty.monitor("stop")
+    with pytest.raises(GuestTimeout, match=r"cannot start true: its sshd did not answer"):
+        hasty.guest.run("true")
+    began = time.monotonic()
+    for attempt in (hasty.guest.run, hasty.guest.shell.run):
+        with pytest.raises(GuestTimeout, match=r"given up after this: cannot start true"):
+            attempt("sync")
+    assert time.monotonic() - began < 1
+
+
+def test_a_guest_that_stands_still_as_a_program_starts_is_not_waited_for(
+    hasty: VM, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exec_command = paramiko.Channel.exec_command
+
+    def stopped(channel: paramiko.Channel, line: str) -> None:
+        hasty.monitor("stop")
+        exec_command(channel, line)
+
+    monkeypatch.setattr(paramiko.Channel, "exec_command", stopped)
+    with pytest.raises(GuestTimeout, match=r"cannot start true: its sshd did not answer"):
+        hasty.guest.run("true")
+
+
+def test_a_program_that_does_not_read_its_input_is_not_waited_for(
+    guest: Guest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(guest_process, "INPUT_TIMEOUT", 1.0)
+    refused = pytest.raises(GuestTimeout, match=r"sleep 1000 read no input for \d+ s")
+    with guest.start("sleep", "1000") as process, refused:
+        process.send(bytes(16 << 20))
+    assert guest.run("echo", "still there").stdout == "still there\n"
 
 
 @pytest.fixture
