@@ -93,6 +93,11 @@ class Ring:
         self.put(asked, COPY_AND_END if copies else ANSWER_END, data)
         self.channel.enter()
 
+    def answer_last(self, asked: Asked, data: bytes = b"") -> None:
+        """The same while it is taken over from, which may be complete before the call is over."""
+        with contextlib.suppress(FileNotFoundError):
+            self.answer(asked, data)
+
     def data_of(self, asked: Asked) -> bytes:
         """The data of a write."""
         position = self.put(asked, ANSWER_COPY)
@@ -285,9 +290,7 @@ def readiness() -> dict[str, object]:
         ring.channel.enter()
         found["taken over from"] = RingState(ring.channel.state).name
         ring.answer(one, pattern(one.start, BLOCK))
-        # Carried out too; the take-over may be complete before the call is over.
-        with contextlib.suppress(FileNotFoundError):
-            ring.answer(other, pattern(other.start, BLOCK))
+        ring.answer_last(other, pattern(other.start, BLOCK))
         taking.end()
         for number, each in enumerate(submitters):
             assert each.end() == pattern(number * BLOCK, BLOCK)

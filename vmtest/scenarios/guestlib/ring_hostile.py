@@ -183,7 +183,7 @@ def wrong_positions_amid_a_take_over() -> dict[str, object]:
         channel.request_head, channel.answer_tail = right[0], right[1] + 5
         of_answers = [outcome(partial(channel.enter_raw, argument)) for argument in (0, 1)]
         channel.answer_tail = right[1]
-        ring.answer(asked, pattern(0, BLOCK))
+        ring.answer_last(asked, pattern(0, BLOCK))
         intact = submitter.end() == pattern(0, BLOCK)
         taking.end()
         return {"requests": of_requests, "answers": of_answers, "intact": intact}
