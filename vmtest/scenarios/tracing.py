@@ -20,7 +20,6 @@ _MASKED = {"d": {"irqs"}, "b": {"softirqs"}, "D": {"irqs", "softirqs"}, ".": set
 class Event:
     """``masked`` is "irqs" and "softirqs", as far as they were off on the processor."""
 
-    thread: int
     masked: frozenset[str]
     text: str
 
@@ -40,5 +39,5 @@ def traced(guest: Guest, event: str) -> Iterator[list[Event]]:
 
 def _events(text: str) -> list[Event]:
     # "  zosbd2_file-812     [001] D..2.   101.310524: block_rq_complete: 252,0 R () 0 + 128 [0]"
-    lines = re.findall(r"(?m)^.*-(\d+) +\[\d+\] (.)\S+ +[\d.]+: (.*)$", text)
-    return [Event(int(thread), frozenset(_MASKED[flag]), what) for thread, flag, what in lines]
+    lines = re.findall(r"(?m)^.*-\d+ +\[\d+\] (.)\S+ +[\d.]+: (.*)$", text)
+    return [Event(frozenset(_MASKED[flag]), what) for flag, what in lines]
