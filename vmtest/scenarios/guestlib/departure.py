@@ -28,10 +28,10 @@ from .disks import (
     pattern,
     reader,
     unwatched,
-    wait_until,
     writer,
 )
 from .outcomes import outcome
+from .patience import wait_until
 from .servers import attached
 
 _CLONE_VM = 0x100

@@ -35,10 +35,10 @@ from .disks import (
     pwrite,
     reader,
     udev_held,
-    wait_until,
     writer,
 )
 from .outcomes import outcome
+from .patience import wait_until
 
 _SIZE = 16 * MIB
 

@@ -7,8 +7,8 @@ import contextlib
 import fcntl
 import mmap
 import os
+import signal
 import struct
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,7 +16,8 @@ from pathlib import Path
 
 import zosbd2
 
-from .patience import stretched
+from .patience import stretched, wait_until
+from .processes import oldest, state
 from .servers import attached
 
 MIB = 1 << 20
@@ -24,9 +25,6 @@ BLOCK = 4096
 WAIT, FAIL = zosbd2.Recovery.WAIT, zosbd2.Recovery.FAIL
 _BLKDISCARD = 0x1277
 _SYS_IOCTL = 16
-
-# It answers between the events, of which there can be thousands.
-_UDEV_TIMEOUT = f"--timeout={stretched(60):.0f}"
 
 
 class Store:
@@ -129,23 +127,18 @@ def outlived(control: zosbd2.Control, handle: int) -> None:
 
 @contextlib.contextmanager
 def udev_held() -> Iterator[None]:
-    """Keep udev from looking into new devices, where each request is counted."""
-    _control_udev("--stop-exec-queue")
+    """Keep udev from looking into new devices, where each request is counted.
+
+    It sleeps meanwhile, and finds its events afterwards. To ask udevadm for that takes seconds on a
+    debug kernel.
+    """
+    udevd = oldest("systemd-udevd")
+    os.kill(udevd, signal.SIGSTOP)
     try:
+        wait_until("udev stands still", lambda: state(udevd) == "T")
         yield
     finally:
-        _control_udev("--start-exec-queue")
-
-
-def _control_udev(option: str, tries: int = 3) -> None:
-    """Try it a few times: it was seen to fail, at once and without a cause, on a busy machine."""
-    command = ["udevadm", "control", option, _UDEV_TIMEOUT]
-    for _ in range(tries):
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode == 0:
-            return
-        time.sleep(1)
-    raise OSError(f"{' '.join(command)}: {tries} times status {done.returncode}: {done.stderr}")
+        os.kill(udevd, signal.SIGCONT)
 
 
 @contextlib.contextmanager
@@ -264,12 +257,3 @@ def sleeps_in_ioctl(process: int, thread: int) -> bool:
 def counter(name: str, which: str) -> int:
     """One of the device's counters."""
     return int(Path(f"/sys/block/{name}/zosbd2/{which}").read_text())
-
-
-def wait_until(what: str, condition: Callable[[], object], timeout: float = 20.0) -> None:
-    """Wait until *condition* holds; *what* names the event in the error."""
-    deadline = time.monotonic() + stretched(timeout)
-    while not condition():
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"{what}: not within {stretched(timeout)} s")
-        time.sleep(0.005)

@@ -13,9 +13,10 @@ from collections.abc import Callable
 import zosbd2
 from zosbd2 import Operation, Recovery, WireProtocol
 
-from .disks import BLOCK, MIB, pattern, reader, wait_until
+from .disks import BLOCK, MIB, pattern, reader
 from .lasting import NAME, LastingDisk, ServerProcess, lasting, serve
 from .outcomes import outcome
+from .patience import wait_until
 
 _HOLD_READS = frozenset({Operation.READ_REQUEST})
 _CLONE_NEWNS, _CLONE_NEWPID = 0x0002_0000, 0x2000_0000

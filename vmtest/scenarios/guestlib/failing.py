@@ -12,10 +12,10 @@ from typing import TypedDict
 from zosbd2 import Operation, Recovery, WireProtocol
 
 from .control import destroy
-from .disks import BLOCK, Submitter, opened, pattern, pread, pwrite, reader, wait_until, writer
+from .disks import BLOCK, Submitter, opened, pattern, pread, pwrite, reader, writer
 from .lasting import NAME, lasting
 from .outcomes import outcome
-from .patience import stretched
+from .patience import stretched, wait_until
 
 _ALL = frozenset({Operation.READ_REQUEST, Operation.WRITE_REQUEST, Operation.FLUSH_REQUEST})
 

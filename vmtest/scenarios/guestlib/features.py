@@ -30,9 +30,9 @@ from .disks import (
     pread,
     pwrite,
     udev_held,
-    wait_until,
 )
 from .outcomes import outcome
+from .patience import wait_until
 from .rawio import device_size
 from .sessions import SIZE, Log, logged, mounted, queue, session_exchange
 

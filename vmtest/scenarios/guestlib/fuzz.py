@@ -26,9 +26,9 @@ from .disks import (
     pattern,
     pread,
     pwrite,
-    wait_until,
 )
 from .outcomes import outcome
+from .patience import wait_until
 
 _VICTIM = "victim"
 _BYSTANDER = "bystander"

@@ -26,10 +26,10 @@ from .disks import (
     pattern,
     reader,
     udev_held,
-    wait_until,
     writer,
 )
 from .outcomes import outcome
+from .patience import wait_until
 
 # Addresses that lead nowhere: NULL, near NULL, the end of user space, the kernel, the very end.
 _NOWHERE = (0, 1, 0x7FFF_FFFF_F000, 0xFFFF_8880_0000_0000, 2**64 - 1)

@@ -18,9 +18,8 @@ from pathlib import Path
 from zosbd2 import WireProtocol
 
 from . import memory_disk, processes, rawio
-from .disks import wait_until
 from .memory_disk import MemoryDisk
-from .patience import stretched
+from .patience import stretched, wait_until
 
 # From asm/unistd_64.h of x86 and asm-generic/unistd.h.
 _IO_SETUP, _IO_GETEVENTS, _IO_SUBMIT = {

@@ -16,8 +16,8 @@ from random import Random
 import zosbd2
 from zosbd2 import Feature, Operation, Recovery, Request, WireProtocol
 
-from .disks import MIB, counter, sleeps_in_ioctl, udev_held, wait_until
-from .patience import stretched
+from .disks import MIB, counter, sleeps_in_ioctl, udev_held
+from .patience import stretched, wait_until
 from .servers import attached
 
 NAME = "testdisk"

@@ -13,10 +13,11 @@ from collections import Counter
 import zosbd2
 from zosbd2 import WireProtocol
 
-from .disks import BLOCK, pattern, reader, wait_until, writer
+from .disks import BLOCK, pattern, reader, writer
 from .failing import load
 from .lasting import NAME, LastingDisk, lasting
 from .outcomes import outcome
+from .patience import wait_until
 from .servers import attached
 
 

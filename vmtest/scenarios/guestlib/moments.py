@@ -31,11 +31,11 @@ from .disks import (
     pattern,
     pwrite,
     reader,
-    wait_until,
     writer,
 )
 from .lasting import NAME, LastingDisk, ServerProcess, Succession, lasting
 from .outcomes import outcome
+from .patience import wait_until
 
 _STOP, _CONT = signal.SIGSTOP, signal.SIGCONT
 _BLKRRPART = 0x125F

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Processes whose first thread exits while others go on, as that of a program in Go may."""
+"""Processes: how to find one, and those whose first thread exits while others go on.
+
+A program in Go may become one.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,13 @@ import os
 import threading
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn, TypeVar
 
 import zosbd2
 
-from .disks import wait_until
+from .patience import wait_until
 
 R = TypeVar("R")
 
@@ -25,6 +29,16 @@ _EXIT = {"x86_64": 60, "aarch64": 93}[os.uname().machine]
 def state(process: int) -> str:
     """Of its first thread, as ps shows it."""
     return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+
+
+def oldest(name: str) -> int:
+    """The process called so, the oldest if there are some."""
+    processes = [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
+    for process in sorted(processes):
+        with suppress(FileNotFoundError, ProcessLookupError):  # it has just gone
+            if Path(f"/proc/{process}/comm").read_text() == f"{name}\n":
+                return process
+    raise ProcessLookupError(f"no process is called {name}")
 
 
 def exit_thread() -> NoReturn:

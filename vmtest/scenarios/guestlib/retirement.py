@@ -23,10 +23,10 @@ from .disks import (
     pattern,
     reader,
     unwatched,
-    wait_until,
     writer,
 )
 from .outcomes import errno_name, outcome
+from .patience import wait_until
 from .servers import attached
 
 _MANY = 64

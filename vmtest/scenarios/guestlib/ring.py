@@ -33,10 +33,10 @@ from .disks import (
     pread,
     reader,
     udev_held,
-    wait_until,
     writer,
 )
 from .outcomes import outcome
+from .patience import wait_until
 from .servers import attached
 
 NAME = "testdisk"

@@ -40,9 +40,9 @@ from .disks import (
     pread,
     pwrite,
     reader,
-    wait_until,
 )
 from .outcomes import outcome
+from .patience import wait_until
 from .ring import COPY_AND_END, NAME, Asked, Ring, device, ringed
 
 _BYSTANDER = "bystander"

@@ -28,10 +28,10 @@ from .disks import (
     pread,
     pwrite,
     udev_held,
-    wait_until,
     writer,
 )
 from .lasting import LastingDisk, carry_out, lasting
+from .patience import wait_until
 
 #: How often calls with a failing allocation ended so: "OK", "ENOMEM", …
 Ended = dict[str, int]

@@ -36,10 +36,10 @@ from .disks import (
     pwrite,
     reader,
     udev_held,
-    wait_until,
     writer,
 )
 from .outcomes import errno_name, outcome
+from .patience import wait_until
 from .servers import attached, beside
 
 _SIZE = 16 * MIB

@@ -10,8 +10,8 @@ import subprocess
 import sys
 import time
 
-from .disks import counter, wait_until
-from .patience import stretched
+from .disks import counter
+from .patience import stretched, wait_until
 
 #: Seconds that a server may take until it is ready.
 _PATIENCE = stretched(60)

@@ -9,8 +9,9 @@ from functools import partial
 import zosbd2
 from zosbd2 import Feature, WireProtocol
 
-from .disks import BLOCK, MIB, Store, Submitter, opened, pattern, pread, pwrite, wait_until
+from .disks import BLOCK, MIB, Store, Submitter, opened, pattern, pread, pwrite
 from .outcomes import outcome
+from .patience import wait_until
 
 _DEADLINE = 30.0
 

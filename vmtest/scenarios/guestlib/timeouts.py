@@ -26,10 +26,10 @@ from .disks import (
     reader,
     udev_held,
     unwatched,
-    wait_until,
     writer,
 )
 from .outcomes import outcome
+from .patience import wait_until
 from .servers import attached
 
 _TIMEOUT = 1

@@ -20,8 +20,9 @@ from zosbd2 import abi
 from zosbd2.abi import ControlCall, DeviceCall, ExtensionCall, Operation
 
 from .channels import ATTACH_QUEUE, ENTER, Channel, serve_in
-from .disks import BLOCK, created, pattern, reader, udev_held, wait_until
+from .disks import BLOCK, created, pattern, reader, udev_held
 from .outcomes import outcome
+from .patience import wait_until
 
 _CLONE_NEWNS = 0x0002_0000
 _CLONE_NEWIPC = 0x0800_0000
